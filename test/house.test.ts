@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
+import { findRoot } from './support/root.ts'
 
 /** The folders of lib/ from left to right. Folders in one row never import each other. */
 const rows: readonly (readonly string[])[] = [
@@ -30,12 +31,6 @@ interface Source {
   /** Paths of the imports that are loaded together with it. */
   readonly loads: readonly string[]
   readonly packages: readonly string[]
-}
-
-function findRoot(): string {
-  let folder = import.meta.dirname
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
-  return folder
 }
 
 const root = findRoot()
@@ -268,88 +263,6 @@ test('there is no default export', () => {
     wrong.map(({ file }) => file),
     []
   )
-})
-
-/** Returns whether the line before, decorators and biome comments aside, ends a docstring. */
-function isDocumented(lines: readonly string[], at: number): boolean {
-  let before = at - 1
-  while (/^\s*\/\/ biome-ignore/.test(lines[before] ?? '')) before--
-  return /\*\/\s*$/.test(lines[before] ?? '')
-}
-
-function undocumentedExports({ file, text }: Source): string[] {
-  const lines = text.split('\n')
-  const wrong: string[] = []
-  lines.forEach((line, at) => {
-    const match =
-      /^export\s+(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let)\s+(\w+)/.exec(
-        line
-      )
-    // The first signature of an overloaded function documents all.
-    const before = lines[at - 1] ?? ''
-    const overload =
-      match?.[1] !== undefined &&
-      (/^\): [^{]*$/.test(before) || new RegExp(`^export (?:async )?function ${match[1]}\\b`).test(before))
-    if (match !== null && !overload && !isDocumented(lines, at))
-      wrong.push(`${file}:${at + 1} ${match[1] ?? ''}`)
-  })
-  return wrong
-}
-
-test('every exported symbol has a docstring', () => {
-  assert.deepEqual(sources.flatMap(undocumentedExports), [])
-})
-
-/** Methods whose contract is that of the interface or base class that they implement. */
-const wellKnown = new Set(['constructor', 'next', 'return', 'throw', 'toString', 'toJSON'])
-
-/** Returns the members of each interface and its bases, which implementing classes need not explain again. */
-function interfaceMembers(): Map<string, Set<string>> {
-  const members = new Map<string, Set<string>>()
-  const bases = new Map<string, string>()
-  const declaration = /^export interface (\w+)(?: extends (\w+))?[^{]*\{\n([\s\S]*?)^\}/gm
-  for (const { text } of sources) {
-    for (const [, name = '', base, body = ''] of text.matchAll(declaration)) {
-      const names = [...body.matchAll(/^ {2}(?:readonly )?(\w+)/gm)].map((match) => match[1] ?? '')
-      members.set(name, new Set([...(members.get(name) ?? []), ...names]))
-      if (base !== undefined) bases.set(name, base)
-    }
-  }
-  for (const [name, base] of bases) {
-    for (const member of members.get(base) ?? []) members.get(name)?.add(member)
-  }
-  return members
-}
-
-const members = interfaceMembers()
-
-function undocumentedMethods({ file, text }: Source): string[] {
-  const lines = text.split('\n')
-  const wrong: string[] = []
-  let inside = false
-  let inherited: Set<string> = new Set()
-  lines.forEach((line, at) => {
-    if (/^export\s+(?:abstract\s+)?class\b/.test(line)) {
-      inside = true
-      const contracts = /\bimplements\s+([^{]*)/.exec(line)?.[1]?.split(',') ?? []
-      inherited = new Set(contracts.flatMap((name) => [...(members.get(name.trim()) ?? [])]))
-    } else if (line.startsWith('}')) inside = false
-    if (!inside) return
-    const match = /^ {2}(?:static\s+)?(?:async\s+)?(?:get\s+)?\*?([a-zA-Z]\w*)(?:<[^>]*>)?\(/.exec(line)
-    const name = match?.[1]
-    // An overload's second signature is right below the first.
-    const before = lines[at - 1] ?? ''
-    const overload =
-      name !== undefined &&
-      (/^ {2}\): [^{]*$/.test(before) || new RegExp(`^ {2}(?:async )?${name}[<(]`).test(before))
-    if (name === undefined || wellKnown.has(name) || inherited.has(name)) return
-    if (!overload && !isDocumented(lines, at)) wrong.push(`${file}:${at + 1} ${name}`)
-  })
-  return wrong
-}
-
-test('every public method of an exported class has a docstring', () => {
-  assert.deepEqual(sources.flatMap(undocumentedMethods), [])
 })
 
 // ---- words ----

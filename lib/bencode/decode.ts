@@ -10,9 +10,9 @@ export interface Decoded {
   readonly irregularities: readonly Irregularity[]
 }
 
-/** Maximum length of keys, and number of keys, in the cache of key strings. */
-const mostKnownKey = 16
-const knownKeys = 32
+/** Longest key in bytes that is cached as a string, and number of slots of that cache. */
+const maxCachedKey = 16
+const keyCacheSize = 32
 
 /**
  * Decodes the single value in `bytes` (BEP 3). Byte strings are views into `bytes`: copy those that outlive it. Accepts unsorted keys,
@@ -31,8 +31,8 @@ export function decodeDetailed(bytes: Uint8Array, limits?: Partial<DecodeLimits>
 }
 
 /**
- * Decodes as {@link decodeDetailed} does, but only the first value in `bytes`; bytes after it are ignored. BEP 9 puts data there, and some
- * trackers and peers a line end.
+ * Decodes as {@link decodeDetailed} does, but only the first value in `bytes`; bytes after it are ignored. BEP 9 messages carry data
+ * there, and some trackers and peers append a newline.
  */
 export function decodePrefix(bytes: Uint8Array, limits?: Partial<DecodeLimits>): Decoded {
   return new Decoder(bytes, limits).decode()
@@ -44,7 +44,7 @@ interface Frame {
   readonly values: BencodeValue[]
   /** Keys of a dictionary; undefined for a list. */
   readonly keys: string[] | undefined
-  /** The greatest key so far; a greater key is new without comparing all others. */
+  /** The greatest key so far. A key above it cannot be a duplicate. */
   greatest: string
   /** All keys, once one was out of order. */
   known: Set<string> | undefined
@@ -56,7 +56,7 @@ interface Frame {
 class Decoder {
   readonly #scanner: Scanner
   readonly #stack: Frame[] = []
-  readonly #known: (string | undefined)[] = []
+  readonly #keyCache: (string | undefined)[] = []
   #lastKeys: string[] = []
 
   constructor(bytes: Uint8Array, limits: Partial<DecodeLimits> | undefined) {
@@ -106,7 +106,10 @@ class Decoder {
     }
   }
 
-  /** Returns the keys of the previous dictionary if they are equal: in lists of very many dictionaries most have the same keys. */
+  /**
+   * Returns an exact-size array of these keys: the one of the previous dictionary if its keys are the same, as in most lists of
+   * dictionaries, else a copy.
+   */
   #shared(keys: string[]): string[] {
     const last = this.#lastKeys
     let isSame = last.length === keys.length
@@ -118,16 +121,16 @@ class Decoder {
   /** Returns the text of a key; short keys are cached, because the same few occur again and again. */
   #keyText({ bytes, buffer, at: start }: Scanner, end: number): string {
     const length = end - start
-    if (length === 0 || length > mostKnownKey) return buffer.toString('latin1', start, end)
-    const slot = (length * 7 + (bytes[start] ?? 0) * 3 + (bytes[end - 1] ?? 0)) % knownKeys
-    const known = this.#known[slot]
+    if (length === 0 || length > maxCachedKey) return buffer.toString('latin1', start, end)
+    const slot = (length * 7 + (bytes[start] ?? 0) * 3 + (bytes[end - 1] ?? 0)) % keyCacheSize
+    const known = this.#keyCache[slot]
     if (known !== undefined && known.length === length) {
       let n = 0
       while (n < length && known.charCodeAt(n) === bytes[start + n]) n++
       if (n === length) return known
     }
     const text = buffer.toString('latin1', start, end)
-    this.#known[slot] = text
+    this.#keyCache[slot] = text
     return text
   }
 

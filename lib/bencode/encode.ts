@@ -19,8 +19,8 @@ const maxDepth = 200
 
 /**
  * Returns the canonical bencoding of a value (BEP 3), with keys sorted by their raw bytes, in memory of its own.
- * @throws TorrentError ERR_BENCODE_VALUE for a number that is not a safe integer and for any other type; the message and `details.path`
- * name the value.
+ * @throws TorrentError ERR_BENCODE_VALUE for a number that is not a safe integer, a value of another type, a duplicate key, or more than
+ * 200 levels of nesting; the message and `details.path` name the value.
  */
 export function encode(value: BencodeInput): Uint8Array {
   const encoder = new Encoder()

@@ -1,9 +1,9 @@
 import { isBytes } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { Cursor } from './cursor.ts'
 import { type DecodeLimits, Scanner, syntaxError } from './scanner.ts'
 
-/** Keys of a dictionary whose values are to be found, each with the wanted keys of its value. */
+/** The keys to find in a dictionary. Each maps to the keys to find in its value, which may be none. */
 export interface KeyTree {
   readonly [key: string]: KeyTree
 }
@@ -83,7 +83,7 @@ interface Search {
 
 /**
  * Validates the first value in `bytes` as `decode` does, in steps of a few milliseconds, and returns the offsets of the values of wanted
- * keys. Takes no other memory, however many values there are.
+ * keys. Memory use depends on `wanted` and the depth limit, not on the number of values.
  * @throws TorrentError ERR_BENCODE_SYNTAX or ERR_BENCODE_LIMIT.
  */
 export function* outlinePrefixSteps(
@@ -95,7 +95,7 @@ export function* outlinePrefixSteps(
   const source = scanner.bytes
   /** For each open list and dictionary, whether it is a dictionary. */
   const isDict: boolean[] = []
-  /** The outermost open dictionaries that are searched. */
+  /** The open dictionaries on the path of a wanted key, from the root down. */
   const searches: Search[] = []
   let pause = tokensOfStep
   for (;;) {

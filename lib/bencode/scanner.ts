@@ -65,7 +65,7 @@ export class Scanner {
       throw limitError(`${bytes.length} bytes, more than ${this.limits.bytes}`, 0)
   }
 
-  /** Counts the value at the current offset and returns its first byte: of a list, dictionary or integer, or a digit of a string. */
+  /** Counts the value at the current offset and returns its first byte: `l`, `d`, `i` or a digit. Does not move. */
   value(depth: number): number {
     const first = this.bytes[this.at]
     this.#token()
@@ -108,7 +108,7 @@ export class Scanner {
     return at + 1 + length
   }
 
-  /** Reads an integer and moves past it; beyond 2^53 - 1 returns a bigint. */
+  /** Moves past an integer and returns it, as a bigint beyond ±(2^53 - 1). */
   integer(): number | bigint {
     const { bytes } = this
     const start = this.at + 1

@@ -30,7 +30,9 @@ function indicesOf(choice: string, count: number): number[] {
   for (const part of choice.split(',')) {
     const [first = 0, last = first] = part.split('-').map(Number)
     if (last >= count || first > last) {
-      throw usageError(`--select '${part}' is not a file: indices go from 0 to ${count - 1}`)
+      throw usageError(
+        `--select '${part}' is not a file or an ascending range: indices go from 0 to ${count - 1}`
+      )
     }
     for (let index = first; index <= last; index++) chosen.add(index)
   }

@@ -20,7 +20,6 @@ export function formatPart(doneBytes: number, totalBytes: number): string {
   return total.endsWith(` ${unit}`) ? `${done} of ${total}` : `${done} ${unit} of ${total}`
 }
 
-/** Formats bytes per second. */
 export function formatSpeed(bytesPerSecond: number): string {
   return `${formatBytes(bytesPerSecond)}/s`
 }

@@ -21,27 +21,28 @@ function tokensOf(pattern: string): Token[] {
 
 /** Tracks all positions in the pattern that are reachable, so the time is at most the product of both lengths. */
 function matches(subject: readonly string[], tokens: readonly Token[]): boolean {
-  let places = closure(new Set([0]), tokens)
+  let positions = closure(new Set([0]), tokens)
   for (const character of subject) {
     const next = new Set<number>()
-    for (const place of places) {
-      const token = tokens[place]
+    for (const position of positions) {
+      const token = tokens[position]
       if (token === undefined) continue
-      if (token.kind === 'all' || (token.kind === 'any' && character !== '/')) next.add(place)
+      if (token.kind === 'all' || (token.kind === 'any' && character !== '/')) next.add(position)
       else if (token.kind === 'one' ? character !== '/' : token.kind === 'text' && token.text === character) {
-        next.add(place + 1)
+        next.add(position + 1)
       }
     }
-    places = closure(next, tokens)
+    positions = closure(next, tokens)
   }
-  return places.has(tokens.length)
+  return positions.has(tokens.length)
 }
 
-function closure(places: Set<number>, tokens: readonly Token[]): Set<number> {
+/** Adds the positions that are reachable without another character, because `*` and `**` match nothing too. */
+function closure(positions: Set<number>, tokens: readonly Token[]): Set<number> {
   // Iterating over a Set includes values that are added meanwhile.
-  for (const place of places) {
-    const kind = tokens[place]?.kind
-    if (kind === 'all' || kind === 'any') places.add(place + 1)
+  for (const position of positions) {
+    const kind = tokens[position]?.kind
+    if (kind === 'all' || kind === 'any') positions.add(position + 1)
   }
-  return places
+  return positions
 }

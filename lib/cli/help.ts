@@ -4,7 +4,6 @@ import type { OptionSpec } from './option-spec.ts'
 
 const textWidth = 80
 
-/** Returns the help of the program. */
 export function programHelp(commands: readonly Command[]): string {
   const rows = commands.map(({ name, summary }): readonly [string, string] => [name, summary])
   const more: [string, string][] = [
@@ -23,7 +22,6 @@ export function programHelp(commands: readonly Command[]): string {
   ].join('\n')
 }
 
-/** Returns the help of one command. */
 export function commandHelp(command: Command): string {
   const { name, usage, summary, options, examples, notes = [] } = command
   return [

@@ -34,8 +34,8 @@ export interface OutputOptions {
 }
 
 /**
- * Writes all output of a command. The status line is on standard error if that is a terminal; otherwise a plain line follows every
- * five seconds. All text is made safe for terminals here.
+ * Writes all output of a command. Redraws the status line on standard error if that is a terminal; otherwise writes the status as text
+ * every five seconds, or as a JSON event every second. Makes all text safe for terminals.
  */
 export class Output {
   readonly verbose: boolean
@@ -49,7 +49,6 @@ export class Output {
   #drawn = false
   #failure: unknown
 
-  /** Writes nothing yet. */
   constructor(options: OutputOptions) {
     this.#options = options
     this.verbose = options.verbose === true
@@ -61,15 +60,15 @@ export class Output {
 
   /** Writes a milestone; omitted with `quiet` and `json`. */
   say(text: string): void {
-    if (!this.json && this.#options.quiet !== true) this.#write(this.#words, text)
+    if (!this.json && this.#options.quiet !== true) this.#write(this.#textStream, text)
   }
 
   /** Writes the result of the command as text, even with `quiet`. */
   result(text: string): void {
-    if (!this.json) this.#write(this.#words, text)
+    if (!this.json) this.#write(this.#textStream, text)
   }
 
-  /** Writes a warning; omitted after the command has failed. */
+  /** Writes a warning; omitted after the command has failed, except with `verbose`. */
   warn(warning: Error | string): void {
     if (this.#failure !== undefined && !this.verbose) return
     const message = typeof warning === 'string' ? warning : warning.message
@@ -120,7 +119,7 @@ export class Output {
     if (this.#live) this.#options.stderr.write(showCursor)
   }
 
-  get #words(): OutputStream {
+  get #textStream(): OutputStream {
     return this.#options.dataOnStdout === true ? this.#options.stderr : this.#options.stdout
   }
 

@@ -16,7 +16,7 @@ export function printable(text: string): string {
   return line.replace(escapes, '').replace(invisible, '')
 }
 
-/** Formats JSON on one line without characters that command terminals; it parses to the same value. */
+/** Formats JSON on one line, with control characters and direction marks escaped; it parses to the same value. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value).replace(
     invisible,

@@ -6,7 +6,7 @@ import { statusOf } from './torrent-status.ts'
 
 const ratioCheckMs = 500
 
-/** Writes what the torrent is; from now on also reports completed pieces and files. */
+/** Writes the torrent's name, size and number of files. From then on reports each completed file, and in JSON each verified piece. */
 export function announceTorrent(torrent: Torrent, output: Output): void {
   const { name, infoHash, length, files, pieceCount } = torrent
   output.say(`${name}: ${formatBytes(length)} in ${formatCount(files.length, 'file')}`)

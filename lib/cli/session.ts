@@ -10,7 +10,7 @@ export interface Session {
   readonly client: Client
   /** Aborted by Ctrl+C, and when the reader of standard output is gone. */
   readonly signal: AbortSignal
-  /** Settles as `promise` does, but rejects earlier when a torrent fails or on Ctrl+C. */
+  /** Settles as `promise` does, but rejects earlier when a torrent fails or `signal` is aborted. */
   until<T>(promise: Promise<T>): Promise<T>
 }
 

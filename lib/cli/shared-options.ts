@@ -102,7 +102,7 @@ function readDht(line: CommandLine): ClientOptions['dht'] {
   return bootstrap.length === 0 ? true : { bootstrap }
 }
 
-/** Returns the folder of resume records. Several commands can share it, each with one torrent; so none restores the others' torrents. */
+/** Returns the options for the state folder. Commands share it and each runs one torrent, so none restores the torrents of others. */
 export function readState(line: CommandLine): Required<Pick<ClientOptions, 'state' | 'restore'>> {
   const { platform, env } = process
   return {

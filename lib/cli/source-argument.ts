@@ -31,8 +31,8 @@ export function readAddOptions(line: CommandLine): AddOptions {
 }
 
 /**
- * Reads the source and adds it. With `selectLater`, files are selected once they are known, unless a magnet link selects some (BEP
- * 53).
+ * Reads the source and adds it. With `selectLater`, no file is selected and the caller selects some; otherwise all files are, or those
+ * that a magnet link selects (BEP 53).
  * @throws TorrentError as `readSource` and `client.add` do; the signal's reason.
  */
 export async function addSource(

@@ -22,10 +22,13 @@ export interface Status {
 
 const widestBar = 30
 const narrowestBar = 8
-/** Parts that matter more than the bar. */
+/** Number of leading parts for which the bar is given up on a narrow line. */
 const firstParts = 5
 
-/** Formats a line of at most `width` columns, ASCII only. When it is narrow, the least important parts go first, then the bar. */
+/**
+ * Formats a line of at most `width` columns, ASCII only. If the parts do not fit, parts after the fifth are dropped from the end, then
+ * the bar, then further parts.
+ */
 export function statusLine(status: Status, width: number): string {
   const parts = statusParts(status)
   // The bar and the speed already say that it is downloading.

@@ -4,15 +4,14 @@ import type { Output } from './output.ts'
 const lonelyMs = 15_000
 
 /**
- * Reduces a torrent's warnings: those of single trackers only with `--verbose`; otherwise one when no tracker works, and one when no
- * peer was found for a while.
+ * Filters the warnings of torrents. Warnings of single trackers are shown only with `--verbose`; without it, one is shown once all
+ * trackers have failed. Also warns when no peer has connected within 15 seconds.
  */
 export class TrackerNotes {
   readonly #output: Output
   readonly #timers = new Set<NodeJS.Timeout>()
   #saidFailed = false
 
-  /** Watches nothing yet. */
   constructor(output: Output) {
     this.#output = output
   }
@@ -36,7 +35,7 @@ export class TrackerNotes {
     this.#timers.add(timer)
   }
 
-  /** Stops the timers of later warnings. */
+  /** Cancels pending warnings. */
   close(): void {
     for (const timer of this.#timers) clearTimeout(timer)
     this.#timers.clear()
@@ -61,6 +60,6 @@ function isOfTracker(warning: Error): boolean {
 
 function lonely({ trackers }: Torrent): string {
   return trackers.length === 0
-    ? 'no peers yet: the torrent has no trackers, so only the DHT can find peers; --tracker adds a tracker, --peer host:port a peer'
+    ? 'no peers yet, and the torrent has no trackers: --tracker adds a tracker, --peer host:port adds a peer'
     : 'no peers yet; --verbose shows the answers of the trackers, --peer host:port adds a peer'
 }

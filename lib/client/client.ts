@@ -13,7 +13,7 @@ import { TorrentError, warnProcess } from '../util/errors.ts'
 import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
@@ -95,7 +95,7 @@ export class Client extends EventEmitter<ClientEvents> {
       checkOpen: () => this.#checkOpen(),
       onWarning: this.#warn
     })
-    this.#services.listen({
+    this.#services.setEvents({
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       changed: () => {
         this.#queue.changed()
@@ -173,7 +173,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#registry.limitsChanged()
   }
 
-  /** Torrents that download at a time. Can change at any time. */
+  /** Maximum number of torrents that download at the same time. Can change at any time. */
   get maxActiveDownloads(): number {
     return this.#queue.rules.maxActiveDownloads
   }
@@ -182,7 +182,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#queue.setRule('maxActiveDownloads', count)
   }
 
-  /** Torrents that seed at a time. Can change at any time. */
+  /** Maximum number of torrents that seed at the same time. Can change at any time. */
   get maxActiveSeeds(): number {
     return this.#queue.rules.maxActiveSeeds
   }
@@ -244,7 +244,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { state } = this.#options
     const made = await makeTorrent(source, options, {
       state,
-      // Never shared: records contain peers and passkeys, and the other folder contains the key that signs them.
+      // Never put into a torrent: the state folder contains peers and passkeys, the other one the key that signs resume records.
       apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
       folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
       onWarning: this.#warn
@@ -261,7 +261,7 @@ export class Client extends EventEmitter<ClientEvents> {
       },
       {
         peers,
-        // Passed as options, because trackers that the program names may have local addresses.
+        // Passed as options too, because only trackers that the program names may have local addresses.
         trackers: metainfo.announce,
         paused,
         downloadLimit,
@@ -309,20 +309,21 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata. They are emitted as
-   * `torrent` before any `add` resolves. A torrent that cannot be opened causes a `warning` and is tried again in the next run. Resolves
-   * with an empty list without a `state`, or if another client uses the folder (with a `warning`).
+   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata; without those that
+   * `add` was called for or that were closed meanwhile. They are emitted as `torrent` before any `add` resolves. A torrent that cannot be
+   * opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another client
+   * uses the folder (with a `warning`).
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []
     return sessions.map((session) => this.#registry.torrentOf(session))
   }
 
-  /** Moves a torrent to another position in the queue: 0 is the first. Larger indices than the last mean the last. */
+  /** Moves a torrent to another position in the queue. Position 0 is the first; an index beyond the last position means the last. */
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
     if (typeof index !== 'number' || Number.isNaN(index))
-      throw refusal('index', `${show(index)} must be a number from 0 on`)
+      throw refusal('index', `${show(index)} must be a number of at least 0`)
     const session = this.#registry.sessionOf(torrent)
     if (session === undefined) return
     this.#registry.move(session, index)
@@ -374,8 +375,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.acceptor.close()
     await Promise.all(
       this.#registry.all.map(async (torrent) => {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await torrent.close()
       })
     )

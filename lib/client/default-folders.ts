@@ -88,7 +88,7 @@ export class DefaultFolders {
     const folder = await mkdtemp(`${taken}-`)
     const message =
       `${taken} is not a private folder of this user, so data goes to ${folder}: ` +
-      'choose a folder with the option path, or give the first one to this user, with mode 0700'
+      'choose a folder with the option path, or make this user the owner of the first one, with mode 0700'
     this.#onWarning(new TorrentError('ERR_STORAGE_PATH', message, { details: { path: taken, folder } }))
     return folder
   }

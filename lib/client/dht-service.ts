@@ -3,7 +3,7 @@ import { DhtHandle } from '../dht/dht-handle.ts'
 import type { DhtState } from '../dht/dht-options.ts'
 import { parseNodes } from '../dht/node-info.ts'
 import { DhtSource } from '../discovery/dht-source.ts'
-import { DhtTurns } from '../discovery/dht-turns.ts'
+import { LookupScheduler } from '../discovery/lookup-scheduler.ts'
 import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { DatagramPort } from '../net/datagram-port.ts'
 import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
@@ -41,7 +41,7 @@ export class DhtService implements TorrentDht {
   readonly dht: DHT
   readonly #options: DhtServiceOptions
   readonly #timers: Timers
-  readonly #turns: DhtTurns
+  readonly #scheduler: LookupScheduler
   readonly #local: boolean
   readonly #port = (): number => this.#options.tcpPort()
   readonly #onAnswer = (): void => this.#learn()
@@ -57,7 +57,7 @@ export class DhtService implements TorrentDht {
     const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', lookup, onWarning } = options
     this.#options = options
     this.#timers = options.timers ?? systemTimers
-    this.#turns = new DhtTurns({ timers: this.#timers })
+    this.#scheduler = new LookupScheduler({ timers: this.#timers })
     this.#local = host !== undefined && isLoopback(host)
     const state = stateFolder === undefined ? undefined : loadDhtState(stateFolder, onWarning)
     this.dht = new DhtHandle({
@@ -70,7 +70,9 @@ export class DhtService implements TorrentDht {
       onWarning,
       timers: this.#timers,
       ...(bootstrap !== undefined ? { bootstrap } : this.#local ? { bootstrap: [] } : {}),
-      ...(state === undefined ? {} : { state: state.then((one) => (this.#local ? onlyIds(one) : one)) })
+      ...(state === undefined
+        ? {}
+        : { state: state.then((one) => (this.#local ? withoutRemoteNodes(one) : one)) })
     })
     this.#cancelSave = this.#scheduleSave()
   }
@@ -106,7 +108,7 @@ export class DhtService implements TorrentDht {
     const { dht } = this
     const source = new DhtSource({
       dht,
-      turns: this.#turns,
+      scheduler: this.#scheduler,
       infoHash,
       port: this.#port,
       isSeed,
@@ -119,7 +121,7 @@ export class DhtService implements TorrentDht {
 
   /** Announces all torrents again, because our port has changed. */
   announceNow(): void {
-    this.#turns.wakeAll()
+    this.#scheduler.wakeAll()
   }
 
   /** Saves the state and closes the node; the ports stay open. Idempotent, never rejects. */
@@ -179,7 +181,7 @@ export class DhtService implements TorrentDht {
 }
 
 /** Drops a saved node list that contains addresses beyond this machine, for a client on loopback. */
-function onlyIds(state: DhtState | undefined): DhtState | undefined {
+function withoutRemoteNodes(state: DhtState | undefined): DhtState | undefined {
   if (state === undefined) return undefined
   const { id, id6, nodes, nodes6 } = state
   const keep = (bytes: Uint8Array | undefined, family: 4 | 6): Uint8Array | undefined =>

@@ -34,9 +34,15 @@ export interface ClientOptions {
   readonly state?: string | undefined
   /** With `false`, `state` holds only resume records and can be shared by several processes. Default `true` with a `state`. */
   readonly restore?: boolean | undefined
-  /** Torrents that download at a time; others are `queued`. Torrents without progress for a minute do not count. Default `Infinity`. */
+  /**
+   * Maximum number of torrents that download at the same time; others are `queued`. Torrents without progress for a minute do not count.
+   * Default `Infinity`.
+   */
   readonly maxActiveDownloads?: number | undefined
-  /** Torrents that seed at a time; others are `queued`. Seeds without uploads for half an hour do not count. Default `Infinity`. */
+  /**
+   * Maximum number of torrents that seed at the same time; others are `queued`. Seeds without uploads for half an hour do not count.
+   * Default `Infinity`.
+   */
   readonly maxActiveSeeds?: number | undefined
   /** Ratio (bytes uploaded per byte downloaded) at which a torrent stops as `finished`. Default `Infinity`. */
   readonly seedRatio?: number | undefined
@@ -154,7 +160,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
     throw refusal('port', `${show(port)} is no port: it must be a whole number from 0 to 65535`)
   }
   if (maxConnections !== undefined && !(Number.isInteger(maxConnections) && maxConnections > 0)) {
-    throw refusal('maxConnections', `${show(maxConnections)} must be a whole number from 1 on`)
+    throw refusal('maxConnections', `${show(maxConnections)} must be a whole number of at least 1`)
   }
   if (memoryLimit !== undefined && !(isAmount(memoryLimit) && memoryLimit > 0))
     throw refusal('memoryLimit', `${show(memoryLimit)} must be a number above 0`)
@@ -174,26 +180,26 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
  */
 export function checkLimit(name: string, bytesPerSecond: number | undefined): void {
   if (bytesPerSecond === undefined || isAmount(bytesPerSecond)) return
-  throw refusal(name, `${show(bytesPerSecond)} must be bytes per second from 0 on, or Infinity`)
+  throw refusal(name, `${show(bytesPerSecond)} must be at least 0 bytes per second, or Infinity`)
 }
 
 /**
- * Throws unless a number of torrents is a whole number from 0, or Infinity; undefined passes.
+ * Throws unless a number of torrents is a whole number of at least 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkCount(name: string, count: number | undefined): void {
   if (count === undefined || count === Number.POSITIVE_INFINITY || (Number.isInteger(count) && count >= 0))
     return
-  throw refusal(name, `${show(count)} must be a whole number from 0 on, or Infinity`)
+  throw refusal(name, `${show(count)} must be a whole number of at least 0, or Infinity`)
 }
 
 /**
- * Throws unless a seeding goal (ratio or milliseconds) is a number from 0 to Infinity; undefined passes.
+ * Throws unless a seeding goal (ratio or milliseconds) is a number of at least 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkGoal(name: string, value: number | undefined): void {
   if (value === undefined || isAmount(value)) return
-  throw refusal(name, `${show(value)} must be a number from 0 on, or Infinity`)
+  throw refusal(name, `${show(value)} must be a number of at least 0, or Infinity`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {

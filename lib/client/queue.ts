@@ -6,8 +6,8 @@ export interface QueueEntry {
   readonly running: boolean
   /** Milliseconds since it last moved payload, or since it began to run if that is later; 0 if it is queued. */
   readonly idleMs: number
-  /** When its last run was ended because it was idle, from 0 in any unit; undefined if it has not been ended so. */
-  readonly triedAt: number | undefined
+  /** When it was last stopped because it was idle, from 0 in any unit; undefined if that never happened or it has moved payload since. */
+  readonly stoppedIdleAt: number | undefined
   /** Whether it has open streams; it then runs regardless of limits. */
   readonly wanted: boolean
 }
@@ -22,9 +22,9 @@ export interface QueueLimits {
 const idleAfterMs = { download: 60_000, seed: 1_800_000 }
 
 /**
- * Returns which torrents run, by index in queue order: the first ones, up to the limit of their kind. A torrent without progress keeps
- * running but does not count against the limit. If torrents wait and more than `max(4, 2 * limit)` are idle, those that have been idle
- * for longest stop, and later queue behind torrents that have not run yet. Pure.
+ * Returns which torrents run, by index in queue order: the first ones, up to the limit of their kind, and all without a kind. A torrent
+ * without progress keeps running but does not count against the limit. If torrents wait and more than `max(4, 2 * limit)` are idle, those
+ * that have been idle for longest stop, and later queue behind torrents that have not run yet. Pure.
  */
 export function planQueue(entries: readonly QueueEntry[], limits: QueueLimits): boolean[] {
   const runs = entries.map(({ kind }) => kind === undefined)
@@ -57,7 +57,7 @@ function planKind(
   const orderKey = (index: number): number => {
     const entry = entries[index]
     if (entry === undefined || entry.wanted) return Number.NEGATIVE_INFINITY
-    return entry.running ? -1 : (entry.triedAt ?? -1)
+    return entry.running ? -1 : (entry.stoppedIdleAt ?? -1)
   }
   busy.sort((a, b) => (orderKey(a) === orderKey(b) ? 0 : orderKey(a) - orderKey(b)))
   let left = limit

@@ -5,7 +5,7 @@ import { hashesOfBytes, type InfoHashes, isInfoHashes, parseV1 } from '../metain
 import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { type Magnet, parseMagnet } from '../metainfo/magnet.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInSlices } from '../metainfo/parse-torrent.ts'
 import { unpackBody } from '../net/http-body.ts'
 import { Network } from '../net/network.ts'
 import { isBytes } from '../util/bytes.ts'
@@ -43,7 +43,7 @@ export interface ReadSourceOptions {
 }
 
 /** Options of {@link readSourceOver}. */
-export type SourceReading = Omit<ReadSourceOptions, 'host'>
+export type ReadSourceOverOptions = Omit<ReadSourceOptions, 'host'>
 
 /** Most characters of a source that an error message shows. */
 const mostLetters = 100
@@ -80,21 +80,25 @@ export async function readSource(
 export async function readSourceOver(
   network: Network,
   source: TorrentSource,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   const { signal } = options
   if (typeof source === 'string') return readText(network, source, options)
   const bytes = await bytesOf(source, signal)
   if (bytes !== undefined) {
     const infoHashes = hashesOfBytes(bytes)
-    return infoHashes === undefined ? readBytes(bytes, 'the bytes given') : ofHashes(infoHashes)
+    return infoHashes === undefined ? readBytes(bytes, 'the data given') : ofHashes(infoHashes)
   }
   if (isUrl(source)) return readText(network, source.href, options)
   if (isMetainfo(source) || isMagnet(source)) return source
   throw notASource(source)
 }
 
-async function readText(network: Network, given: string, options: SourceReading): Promise<Metainfo | Magnet> {
+async function readText(
+  network: Network,
+  given: string,
+  options: ReadSourceOverOptions
+): Promise<Metainfo | Magnet> {
   const text = given.trim()
   const inner = unquoted(text)
   return (
@@ -117,7 +121,7 @@ function unquoted(text: string): string | undefined {
 async function readLink(
   network: Network,
   text: string,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet | undefined> {
   if (/^magnet:/i.test(text)) return parseMagnet(text)
   if (/^https?:\/\//i.test(text)) {
@@ -131,11 +135,11 @@ async function readLink(
 async function readPath(
   text: string,
   inner: string | undefined,
-  { signal, trust }: SourceReading
+  { signal, trust }: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   if (text === '') throw notASource(text)
   if (trust === 'remote') {
-    const message = `'${short(text)}' is no magnet link, info hash or http address, and paths are not read for others`
+    const message = `'${short(text)}' is no magnet link, info hash or http address, and paths are not read with trust 'remote'`
     throw new TorrentError('ERR_METAINFO_SOURCE', message)
   }
   // A file name can begin and end with quotes, so the text with its quotes is tried first.
@@ -171,14 +175,14 @@ async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | M
     if (kind !== undefined)
       throw new TorrentError(
         'ERR_METAINFO_SOURCE',
-        `it is ${kind}; the site may want a login, or another link`
+        `it is ${kind}; the site may require a login, or the link may be wrong`
       )
-    return await parseTorrentInTurns(bytes)
+    return await parseTorrentInSlices(bytes)
   } catch (thrown) {
     const cause = asError(thrown)
     const code =
       isTorrentError(cause) && !cause.code.startsWith('ERR_TRACKER') ? cause.code : 'ERR_CLIENT_SOURCE'
-    throw new TorrentError(code, `${where} is no usable .torrent: ${cause.message}`, {
+    throw new TorrentError(code, `${where} is not a usable .torrent: ${cause.message}`, {
       cause,
       details: { where }
     })

@@ -6,7 +6,7 @@ import { systemCode, TorrentError } from '../util/errors.ts'
 
 /**
  * Returns the folder for resume records beside a torrent's data. If that name is taken by a link or a file, or the folder cannot be
- * written, warns and returns undefined; the torrent then works without a resume record.
+ * read and written, warns and returns undefined; the torrent then works without a resume record.
  */
 export async function recordsBeside(
   dataFolder: string,
@@ -24,12 +24,14 @@ export async function recordsBeside(
 
 async function obstacle(folder: string): Promise<string | undefined> {
   try {
-    if (!(await lstat(folder)).isDirectory()) return 'is no folder'
+    if (!(await lstat(folder)).isDirectory()) return 'is not a folder'
     await access(folder, constants.R_OK | constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
     // A missing folder is created later, and the storage reports faults of the data folder itself.
-    return systemCode(error) === 'EACCES' && (await isThere(folder)) ? 'may not be written' : undefined
+    return systemCode(error) === 'EACCES' && (await isThere(folder))
+      ? 'cannot be read and written'
+      : undefined
   }
 }
 

@@ -82,7 +82,7 @@ export class Registry {
     return session
   }
 
-  /** Ends the wait that `enter` has counted for its caller, once the torrent has started or failed. */
+  /** Stops counting the caller of `enter` as waiting. Must be called once the torrent has started or failed. */
   begun(session: TorrentSession): void {
     const waiting = (this.#waiting.get(session) ?? 1) - 1
     if (waiting > 0) this.#waiting.set(session, waiting)

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { liesIn, realPathOf } from '../storage/real-path.ts'
+import { isInside, realPathOf } from '../storage/real-path.ts'
 import type { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal, type RecordTrust, type Signer } from '../storage/record-seal.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
@@ -28,7 +28,8 @@ export interface JudgedTorrents {
 
 /**
  * Decides which lines of a saved list are trusted. If torrents write into a folder above the state folder, a malicious torrent could
- * write the list. Unsigned lines then must not write outside the client's data folder, or announce a private torrent.
+ * write the list. A torrent of an unsigned line is then refused if its data is outside the client's data folder, and a private one is
+ * restored without trackers.
  */
 export class SavedTorrentsTrust {
   readonly #options: SavedTorrentsTrustOptions
@@ -73,7 +74,7 @@ export class SavedTorrentsTrust {
   async #isInside({ path, filePaths = [] }: SavedTorrent): Promise<boolean> {
     const { folder, data = dirname(folder) } = this.#options
     for (const one of [path, ...filePaths]) {
-      if (!(await liesIn(nodeFs, one, data).catch(() => false))) return false
+      if (!(await isInside(nodeFs, one, data).catch(() => false))) return false
     }
     return true
   }
@@ -90,8 +91,8 @@ export class SavedTorrentsTrust {
 }
 
 /**
- * Returns whether a private torrent loses its trackers. It keeps them if the key is inside the data, or every run would drop them. That
- * is safe: the key file is readable by this user only, and a torrent cannot create such a file.
+ * Returns whether a private torrent is restored without its trackers, because its line is `unproven`. A `sealed` line keeps them, or every
+ * run would drop them if the key is inside the data. That is safe: only this user can read the key file, and a torrent cannot create one.
  */
 function isSilenced(saved: SavedTorrent, trust: RecordTrust): boolean {
   return trust === 'unproven' && saved.private && saved.trackers.length > 0

@@ -5,7 +5,7 @@ import { asCount, asList, asString, JsonFields, parseRecordJson } from '../stora
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 
 const title = 'piecewise session 1'
 /** Longest session file that is read, in bytes; enough for 100,000 torrents. */
@@ -30,8 +30,9 @@ export interface SavedTorrents {
 }
 
 /**
- * Encodes a session file: a line with the format version, then a line per torrent. Each has the first 16 hexadecimal digits of its
- * SHA-256 and JSON, signed by `sign`. Damage to a line loses only that torrent. `kept` lines are written unchanged.
+ * Encodes a session file: a line with the format version, then a line per torrent: 16 hexadecimal digits, a space, and JSON, signed by
+ * `sign`. The digits begin the SHA-256 of the signed JSON, so that damage to a line loses only that torrent. `kept` lines are written
+ * with their own signatures.
  */
 export function encodeSavedTorrents(
   savedTorrents: readonly SavedTorrent[],

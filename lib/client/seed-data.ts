@@ -81,7 +81,7 @@ function isBlob(given: object): given is Blob {
   return 'arrayBuffer' in given && 'stream' in given && 'size' in given
 }
 
-/** Refuses chunks of other types, because `pipe` calls `write` in an event handler, where its TypeError ends the process. */
+/** Throws for a chunk that is neither text nor bytes: in `pipe`, `write` would throw in an event handler and end the process. */
 async function* checkedChunks(chunks: AsyncIterable<unknown>): AsyncGenerator<unknown> {
   for await (const chunk of chunks) {
     if (typeof chunk !== 'string' && !ArrayBuffer.isView(chunk))

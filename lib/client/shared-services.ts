@@ -33,6 +33,7 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
+  /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
   /** Called when trackers must hear of another port. */
   announce(): void
@@ -75,11 +76,11 @@ export class SharedServices implements ClientServices {
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
     const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
-    const never = Number.POSITIVE_INFINITY
+    const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
-    this.download = new Throttle(options.downloadLimit ?? never)
-    this.upload = new Throttle(options.uploadLimit ?? never)
+    this.download = new Throttle(options.downloadLimit ?? unlimited)
+    this.upload = new Throttle(options.uploadLimit ?? unlimited)
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host
@@ -131,7 +132,7 @@ export class SharedServices implements ClientServices {
   }
 
   /** Sets the callbacks; before that, incoming peers are refused and changes are ignored. */
-  listen(events: SharedServicesEvents): void {
+  setEvents(events: SharedServicesEvents): void {
     this.#events = events
   }
 
@@ -152,7 +153,7 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections, and gives a mapped port back; resolves when all accepted ones have ended. */
+  /** Stops accepting connections, and gives a mapped port back. */
   async unlisten(): Promise<void> {
     await Promise.all([this.network.unlisten(), this.nat?.close()])
   }

@@ -60,8 +60,8 @@ const maxErrors = 100
 
 /**
  * Compares files on disk with a torrent, without a client or resume records. Hashes every piece on all cores and writes nothing.
- * `path` is the data folder, as in `client.add`; files that a client stored there under other names are found too. Bytes that a client
- * keeps aside for files that are not selected count for pieces, but not for their file.
+ * `path` is the data folder, as in `client.add`; files that a client stored there under other names are found too. Bytes in a client's
+ * parts file, which belong to files that are not selected, count for pieces but not for their file.
  * @throws TorrentError ERR_CLIENT_OPTION; ERR_METAINFO_UNSUPPORTED for a torrent without SHA-1 pieces; ERR_STORAGE_PATH if a folder of the
  * torrent exists as something else; the signal's reason.
  */

@@ -26,7 +26,7 @@ export class BloomFilter {
     }
   }
 
-  /** Adds all addresses of another filter. Ignores bytes that are not 256. */
+  /** Adds all addresses of another filter. Ignores it unless it has 256 bytes. */
   merge(bytes: Uint8Array): void {
     if (bytes.length !== filterBytes) return
     for (const [n, byte] of bytes.entries()) this.bytes[n] = (this.bytes[n] ?? 0) | byte

@@ -76,8 +76,8 @@ export class DhtHandle {
   }
 
   /**
-   * Resolves once any node has answered us, which may be later than `ready`. Without one, nothing can be found.
-   * @throws TorrentError ERR_DHT_CLOSED; the signal's reason.
+   * Resolves once any node has answered us, which may be later than `ready`. Until then, lookups find nothing.
+   * @throws TorrentError ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   async connected(options: DhtLookupOptions = {}): Promise<void> {
     checkLookup(options)
@@ -141,14 +141,17 @@ export class DhtHandle {
   /**
    * Stores an item on the nodes closest to its target (BEP 44). Repeat it every hour to keep the item alive. A node refuses an old sequence
    * number or a wrong `cas`: if all nodes refuse, `nodes` of the result is 0, and `refusals` holds the error codes.
-   * @throws TorrentError ERR_DHT_ITEM if the item is invalid, ERR_BENCODE_VALUE, ERR_DHT_CLOSED; the signal's reason.
+   * @throws TorrentError ERR_DHT_ITEM if the item is invalid, ERR_BENCODE_VALUE, ERR_DHT_OPTION, ERR_DHT_CLOSED; the signal's reason.
    */
   async put(request: PutRequest, options: DhtLookupOptions = {}): Promise<PutResult> {
     checkLookup(options)
     return (await this.#awake(options)).put(request, options)
   }
 
-  /** Pings a node that a peer (`port` message) or a torrent has named. It enters the routing table if it answers. */
+  /**
+   * Pings a node that a peer (`port` message) or a torrent has named. It enters the routing table if it answers.
+   * @throws TorrentError ERR_DHT_OPTION if `address` is not an object with host and port.
+   */
   addNode(address: PeerAddress): void {
     checkNode(address)
     if (this.#engine !== undefined) this.#engine.addNode(address)

@@ -14,7 +14,7 @@ import { type NodeInfo, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 const tickMs = 10_000
-/** Pause before a node whose table holds no usable node bootstraps again; doubles each time, up to `most`. */
+/** Pause between bootstraps while a routing table holds no usable node; doubles each time, up to `most`. */
 const rejoinMs = { first: 10_000, most: 15 * 60_000 }
 
 /** Our nodes, one in the network of each address family. Opens, bootstraps, maintains and closes them. */
@@ -161,7 +161,7 @@ export class DhtNetworks {
 
   #onFirstAnswer(node: DhtNode): void {
     this.#connected.resolve()
-    // A node named by a peer or a torrent serves as well as a bootstrap node.
+    // A node named by a peer or a torrent can fill the table as well as a bootstrap node can.
     if (!this.#bootstrapping) void node.fill()
   }
 

@@ -106,7 +106,6 @@ export class DhtNode {
     return this.#table.id
   }
 
-  /** The routing table. */
   get table(): RoutingTable {
     return this.#table
   }
@@ -193,7 +192,7 @@ export class DhtNode {
       return yield* lookup(this, target, { ...options, signal: stop.signal })
     } catch (error) {
       if (error !== closed) throw error
-      return { answered: [], hops: 0, questions: 0 }
+      return { answered: [], hops: 0, queries: 0 }
     } finally {
       options.signal?.removeEventListener('abort', onAbort)
       this.#lookups.delete(stop)
@@ -242,7 +241,10 @@ export class DhtNode {
     })
   }
 
-  /** Whether the table is nearly empty and due for a lookup. Others may have been starting when it was filled, or the network is small. */
+  /**
+   * Returns whether the table is nearly empty and due for a lookup, and schedules the next one. When the table was filled, other nodes may
+   * have been starting as well.
+   */
   #isSparse(): boolean {
     const { size } = this.#table
     if (size >= 2 * bucketSize) return false
@@ -335,7 +337,7 @@ export class DhtNode {
     if (seen.host.includes(':') !== (this.family === 6)) return
     if (!this.#external.vote(seen, voter)) return
     if (ipScope(seen.host) !== 'global' || isSecureId(this.id, seen.host)) return
-    if (log.enabled) log('our address is %s: another id', seen.host)
+    if (log.enabled) log('our address is %s, which needs another id', seen.host)
     const now = this.#timers.now()
     const before = this.#table.nodes()
     this.#table = new RoutingTable(secureId(seen.host, this.#random), now)

@@ -27,7 +27,7 @@ export interface DhtOptions {
   /**
    * Whether to send queries but answer none (BEP 43), which keeps us out of other nodes' routing tables: for short runs, and for nodes that
    * others cannot reach. Lookups and announces work as usual. Default `'auto'`: read-only, per address family, once 50 nodes have
-   * answered us and no unsolicited query has arrived for 10 minutes; ends with the first unsolicited query, and on trial every hour.
+   * answered us and no unsolicited query has arrived for 10 minutes; ends with the first unsolicited query, or after an hour, to try again.
    */
   readonly readOnly?: boolean | 'auto'
   /** Whether to send nothing before the first use: `ready`, `connected`, a lookup or `addNode`. Default false. */

@@ -20,7 +20,6 @@ export class ItemStore {
     return this.#items.size
   }
 
-  /** Returns the item at a target, or undefined. */
   get(target: Uint8Array): Item | undefined {
     const key = toHex(target)
     const kept = this.#items.get(key)

@@ -33,7 +33,7 @@ export function immutableTarget(encoded: Uint8Array): Uint8Array {
   return new Uint8Array(createHash('sha1').update(encoded).digest())
 }
 
-/** Returns the target of a mutable item: the SHA-1 of public key and salt (BEP 44). BEP 46 links to torrents by it. */
+/** Returns the target of a mutable item: the SHA-1 of public key and salt (BEP 44). BEP 46 magnet links contain both. */
 export function mutableTarget(publicKey: Uint8Array, salt: Uint8Array = new Uint8Array()): Uint8Array {
   checkBytes('publicKey', publicKey)
   checkBytes('salt', salt)
@@ -44,7 +44,6 @@ function checkBytes(name: string, value: unknown): void {
   if (!isBytes(value)) throw new TorrentError('ERR_DHT_OPTION', `${name}: ${show(value)} is not bytes`)
 }
 
-/** Returns the target of an item. */
 export function itemTarget({ encoded, mutable }: Item): Uint8Array {
   return mutable === undefined ? immutableTarget(encoded) : mutableTarget(mutable.publicKey, mutable.salt)
 }

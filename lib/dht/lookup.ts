@@ -4,7 +4,7 @@ import { ipScope } from '../util/ip-scope.ts'
 import type { KrpcReply, KrpcValues } from './krpc.ts'
 import { limits } from './limits.ts'
 import { compareDistance, isSecureId } from './node-id.ts'
-import { hostKey, type NodeInfo, networkOf, parseNodes } from './node-info.ts'
+import { type NodeInfo, networkOf, nodeHostKey, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 /** The node for which a lookup runs. */
@@ -17,7 +17,6 @@ export interface LookupHost {
   ask(to: PeerAddress, method: string, args: KrpcValues, onSlow: () => void): Promise<KrpcReply | undefined>
 }
 
-/** Options of a lookup. */
 export interface LookupOptions {
   readonly method: 'find_node' | 'get_peers' | 'get'
   /** Arguments of the query besides our id. */
@@ -52,7 +51,7 @@ export interface LookupResult {
   readonly answered: readonly AnsweredNode[]
   /** Maximum number of referrals that led to one of the 8 closest secure nodes; 0 if all were known from the start. */
   readonly hops: number
-  readonly questions: number
+  readonly queries: number
 }
 
 const parallel = 4
@@ -94,13 +93,13 @@ export async function* lookup(
   for (const seed of options.seeds ?? []) list.add(seed, 0)
   const answers: LookupAnswer[] = []
   let wake = (): void => {}
-  let questions = 0
+  let queries = 0
   let outstanding = 0
   let slow = 0
 
   const ask = async (one: Candidate): Promise<void> => {
     one.state = 'asked'
-    questions++
+    queries++
     outstanding++
     const reply = await host.ask(one, method, { id: host.id, ...args }, () => {
       one.state = 'slow'
@@ -124,7 +123,7 @@ export async function* lookup(
   try {
     for (;;) {
       signal?.throwIfAborted()
-      while (outstanding - slow < parallel && questions < limits.questionsPerLookup) {
+      while (outstanding - slow < parallel && queries < limits.queriesPerLookup) {
         const next = list.next()
         if (next === undefined) break
         void ask(next)
@@ -135,7 +134,7 @@ export async function* lookup(
         continue
       }
       // Slow nodes are waited for only if too few others have answered.
-      if (outstanding === 0 || (outstanding === slow && list.isComplete)) return list.result(questions)
+      if (outstanding === 0 || (outstanding === slow && list.isComplete)) return list.result(queries)
       await new Promise<void>((resolve) => {
         wake = resolve
       })
@@ -167,7 +166,8 @@ class Candidates {
   readonly #host: LookupHost
   readonly #target: Uint8Array
   readonly #list: Candidate[] = []
-  readonly #parties = new Map<string, Candidate>()
+  /** All candidates by `hostKey`. */
+  readonly #byHost = new Map<string, Candidate>()
   readonly #networks = new Map<string, number>()
   #insecureAsked = 0
   #started = 0
@@ -178,7 +178,7 @@ class Candidates {
     this.#target = target
   }
 
-  /** Whether the 8 closest secure nodes have answered. */
+  /** Whether at least 8 secure nodes have answered. */
   get isComplete(): boolean {
     let count = 0
     for (const { state, secure } of this.#list)
@@ -190,10 +190,10 @@ class Candidates {
     const { id, host, port } = node
     if (id !== undefined && compareDistance(id, id, this.#host.id) === 0) return
     const secure = id === undefined || isSecureId(id, host)
-    const party = hostKey(node)
-    const known = this.#parties.get(party)
+    const key = nodeHostKey(node)
+    const known = this.#byHost.get(key)
     if (known !== undefined) {
-      // An address listed under a false id must not keep it out under its true id.
+      // A candidate with a false id must not block the same address with its true id.
       if (known.state !== 'new' || known.secure || !secure) return
       this.#list.splice(this.#list.indexOf(known), 1)
     } else {
@@ -206,25 +206,25 @@ class Candidates {
     }
     const path = this.#pathFrom(from)
     const one: Candidate = { id, host, port, hops, path, secure, state: 'new', token: undefined }
-    this.#parties.set(party, one)
+    this.#byHost.set(key, one)
     this.#insert(one)
     if (!secure) this.#dropInsecure()
     if (this.#list.length > limits.candidates) this.#list.pop()
   }
 
-  /** Returns the path of a new candidate. Start nodes are spread over the paths, and so are their referrals if there are too few of them. */
+  /** Returns the path of a new candidate. Start nodes are spread over the paths; if they are too few, so are the nodes that they name. */
   #pathFrom(from: Candidate | undefined): number {
     if (from !== undefined && (from.hops > 0 || this.#started >= paths)) return from.path
     if (from === undefined) return this.#started++ % paths
     return this.#dealt++ % paths
   }
 
-  /** Drops the farthest waiting insecure candidate above the limit: ids close to the target are free to choose and could crowd out others. */
+  /** Drops the farthest insecure candidate if too many wait. Insecure ids can be chosen close to the target and would crowd out others. */
   #dropInsecure(): void {
     const isWaiting = (one: Candidate): boolean => !one.secure && one.state === 'new'
     let waiting = 0
     for (const one of this.#list) if (isWaiting(one)) waiting++
-    if (waiting <= limits.insecureQuestions) return
+    if (waiting <= limits.insecureQueries) return
     this.#list.splice(this.#list.findLastIndex(isWaiting), 1)
   }
 
@@ -236,7 +236,7 @@ class Candidates {
       if (counted >= bucketSize && (countsOfPaths[one.path] ?? 0) >= perPath) continue
       if (one.state === 'new') {
         if (one.secure) return one
-        if (this.#insecureAsked >= limits.insecureQuestions) continue
+        if (this.#insecureAsked >= limits.insecureQueries) continue
         this.#insecureAsked++
         return one
       }
@@ -262,7 +262,7 @@ class Candidates {
     return true
   }
 
-  result(questions: number): LookupResult {
+  result(queries: number): LookupResult {
     const answered: AnsweredNode[] = []
     let hops = 0
     let counted = 0
@@ -271,7 +271,7 @@ class Candidates {
       answered.push({ id, host, port, secure, token, path })
       if (secure && ++counted <= bucketSize) hops = Math.max(hops, far)
     }
-    return { answered, hops, questions }
+    return { answered, hops, queries }
   }
 
   #insert(one: Candidate): void {

@@ -5,7 +5,7 @@ import { ipScope } from '../util/ip-scope.ts'
 /** Length of a node id, an info hash and a target, in bytes. */
 export const idLength = 20
 
-/** Returns `length` random bytes. An argument wherever it is used, so that tests are reproducible. */
+/** Returns `length` random bytes. Passed as an argument everywhere, so that tests are reproducible. */
 export type RandomBytes = (length: number) => Uint8Array
 
 /** Compares distances by the XOR metric (BEP 5); negative if `a` is closer to `target` than `b`. */

@@ -26,8 +26,8 @@ export interface InfoHashSample {
 const sampleMs = 5 * 60_000
 
 /**
- * Peers that were announced to us. They expire after 30 minutes. An IP address has one entry per info hash (BEP 33), an IPv6 /64 a
- * few. The number of entries is limited per info hash and in all; the least recently announced are evicted. The cost of each
+ * Peers that were announced to us. They expire after 30 minutes. An IP address has one entry per info hash (BEP 33), and an IPv6 /64 has
+ * at most 4. The number of entries is limited per info hash and in all; the least recently announced are evicted. The cost of each
  * operation depends only on the entries that it touches.
  */
 export class PeerStore {
@@ -48,7 +48,7 @@ export class PeerStore {
     return this.#size
   }
 
-  /** Number of info hashes. */
+  /** Number of info hashes, including those of expired peers that were not dropped yet. */
   get infoHashes(): number {
     return this.#torrents.size
   }
@@ -143,9 +143,9 @@ export class PeerStore {
   }
 }
 
-/** Returns the entry key of an address. Hosts of one /64 rarely share a key, and the owner of a /64 has only a few. */
+/** Returns the entry key of an address. An IPv6 /64 has a few keys, so that it holds several hosts but its owner cannot fill the store. */
 function entryKeyOf(peer: PeerAddress): string {
   const party = partyKey(peer)
   const last = peer.host.includes(':') ? hostBytes(peer.host)?.at(-1) : undefined
-  return last === undefined ? party : `${party} ${last % limits.placesPerParty}`
+  return last === undefined ? party : `${party} ${last % limits.peersPerParty}`
 }

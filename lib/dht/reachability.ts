@@ -2,11 +2,11 @@ import type { PeerAddress } from '../util/address.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import type { Timers } from '../util/timers.ts'
 import { limits } from './limits.ts'
-import { hostKey } from './node-info.ts'
+import { nodeHostKey } from './node-info.ts'
 
 /** Ticks of 10 seconds without an unsolicited query, while nodes answer us, after which a node becomes read-only: 10 minutes. */
 const quietTicks = 60
-/** Ticks after which a read-only node answers queries again on trial, because no table lists it any more: an hour. */
+/** Ticks after which a read-only node answers queries again, so that routing tables can list it: an hour. */
 const retryTicks = 360
 /** Distinct nodes that must have answered us meanwhile. With so many, one of them would have referred another node to us. */
 const nodesAnswered = 50
@@ -18,8 +18,8 @@ const openMs = 5 * 60_000
 /**
  * Decides whether other nodes can reach us. An unreachable node is useless in routing tables and should be read-only (BEP 43). A node
  * becomes read-only once 50 nodes have answered it and no unsolicited query has arrived for 10 minutes. A query from an address to
- * which we sent something recently does not count, because routers let it in. The first unsolicited query ends the state, and it is
- * lifted on trial every hour. Local addresses are ignored, so that a small or private network keeps all its nodes.
+ * which we sent something recently does not count, because routers let it in. The state ends with the first unsolicited query, or
+ * after an hour, to try again. Local addresses are ignored, so that a small or private network keeps all its nodes.
  */
 export class Reachability {
   readonly #timers: Timers
@@ -31,7 +31,7 @@ export class Reachability {
   #quiet = 0
   #readOnly = false
 
-  /** Creates a tracker for a node that is always read-only (true), never (false), or decides by itself. */
+  /** `readOnly` fixes the state; with `'auto'`, it depends on the queries and replies that arrive. */
   constructor(timers: Timers, readOnly: boolean | 'auto') {
     this.#timers = timers
     this.#fixed = readOnly === 'auto' ? undefined : readOnly
@@ -45,7 +45,7 @@ export class Reachability {
   /** Records a packet that we sent. */
   sent(to: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(to.host) !== 'global') return
-    const key = hostKey(to)
+    const key = nodeHostKey(to)
     this.#sent.delete(key)
     this.#sent.set(key, this.#timers.now())
     if (this.#sent.size <= limits.countedAddresses) return
@@ -59,7 +59,7 @@ export class Reachability {
   answered(from: PeerAddress): void {
     this.#missed = 0
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
-    if (this.#answeredBy.size < nodesAnswered) this.#answeredBy.add(hostKey(from))
+    if (this.#answeredBy.size < nodesAnswered) this.#answeredBy.add(nodeHostKey(from))
   }
 
   /** Records that a query of ours got no reply. */
@@ -70,7 +70,7 @@ export class Reachability {
   /** Records a query to us. An unsolicited one proves that we are reachable. */
   asked(from: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
-    const sentMs = this.#sent.get(hostKey(from))
+    const sentMs = this.#sent.get(nodeHostKey(from))
     if (sentMs === undefined || this.#timers.now() - sentMs >= openMs) this.#reset()
   }
 

@@ -37,7 +37,6 @@ export class Responder {
     this.#host = host
   }
 
-  /** Returns the answer to a query from an address. */
   answer(query: KrpcQuery, from: PeerAddress): Answer {
     switch (query.method) {
       case 'ping':

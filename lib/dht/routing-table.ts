@@ -1,7 +1,7 @@
 import { commonPrefixBits } from '../util/bits.ts'
 import { limits } from './limits.ts'
 import { compareDistance, idLength, isSecureId, type RandomBytes, randomIdNear } from './node-id.ts'
-import { addressKey, hostKey, type NodeInfo, networkOf } from './node-info.ts'
+import { addressKey, type NodeInfo, networkOf, nodeHostKey } from './node-info.ts'
 
 /** Number of nodes in a bucket and in a response (BEP 5). */
 export const bucketSize = 8
@@ -43,7 +43,7 @@ export class RoutingTable {
   readonly id: Uint8Array
   #buckets: Bucket[]
   /** The listed nodes by `hostKey`. */
-  readonly #parties = new Map<string, TableNode>()
+  readonly #byHost = new Map<string, TableNode>()
 
   /** Creates an empty table around our id. */
   constructor(id: Uint8Array, now: number) {
@@ -53,19 +53,19 @@ export class RoutingTable {
 
   /** Number of nodes, without replacements. */
   get size(): number {
-    return this.#parties.size
+    return this.#byHost.size
   }
 
   /** Returns the number of good nodes. */
   goodCount(now: number): number {
     let count = 0
-    for (const node of this.#parties.values()) if (statusOf(node, now) === 'good') count++
+    for (const node of this.#byHost.values()) if (statusOf(node, now) === 'good') count++
     return count
   }
 
   /** Whether any node is not bad. */
   get hasUsable(): boolean {
-    for (const { failures } of this.#parties.values()) if (failures < failuresOfBad) return true
+    for (const { failures } of this.#byHost.values()) if (failures < failuresOfBad) return true
     return false
   }
 
@@ -81,7 +81,7 @@ export class RoutingTable {
 
   /** Returns the status of the node at an address, or undefined if it is not listed. */
   status(address: { host: string; port: number }, now: number): NodeStatus | undefined {
-    const node = this.#parties.get(hostKey(address))
+    const node = this.#byHost.get(nodeHostKey(address))
     return node === undefined || node.port !== address.port ? undefined : statusOf(node, now)
   }
 
@@ -99,7 +99,7 @@ export class RoutingTable {
    * becomes a replacement, and the questionable node that should be pinged because of it is returned.
    */
   answered(info: NodeInfo, now: number): NodeInfo | undefined {
-    const known = this.#parties.get(hostKey(info))
+    const known = this.#byHost.get(nodeHostKey(info))
     if (known !== undefined) {
       if (known.port === info.port && compareDistance(info.id, known.id, info.id) === 0) {
         this.#refresh(known, now)
@@ -126,14 +126,14 @@ export class RoutingTable {
 
   /** Refreshes a listed node that queried us. A query alone does not add a node. */
   asked(info: NodeInfo, now: number): void {
-    const known = this.#parties.get(hostKey(info))
+    const known = this.#byHost.get(nodeHostKey(info))
     if (known?.port === info.port && compareDistance(info.id, known.id, info.id) === 0)
       this.#refresh(known, now)
   }
 
   /** Records that a node did not answer. A bad node is replaced by a replacement, or removed later if there is none. */
   failed(address: { host: string; port: number }, now: number): void {
-    const node = this.#parties.get(hostKey(address))
+    const node = this.#byHost.get(nodeHostKey(address))
     if (node === undefined || node.port !== address.port) return
     node.failures++
     const bucket = this.#bucket(this.#indexOf(node.id))
@@ -145,7 +145,7 @@ export class RoutingTable {
     }
     this.#remove(node)
     for (let next = bucket.replacements.pop(); next !== undefined; next = bucket.replacements.pop()) {
-      if (this.#parties.has(hostKey(next))) continue
+      if (this.#byHost.has(nodeHostKey(next))) continue
       this.#place(bucket, next, now)
       return
     }
@@ -167,7 +167,7 @@ export class RoutingTable {
     return found.sort((a, b) => compareDistance(target, a.id, b.id)).slice(0, count)
   }
 
-  /** Returns an id in the bucket that has been unchanged longest, if for about 15 minutes; a lookup of it refreshes the bucket. */
+  /** Returns an id in the bucket that was unchanged for longest, or undefined if that is less than about 15 minutes. */
   staleTarget(now: number, random: RandomBytes): Uint8Array | undefined {
     let stalest = -1
     this.#buckets.forEach(({ changedMs }, at) => {
@@ -195,7 +195,7 @@ export class RoutingTable {
     let chosen: TableNode | undefined
     const offline = this.goodCount(now) === 0
     const touchedMs = (node: TableNode): number => Math.max(node.seenMs, node.triedMs)
-    for (const node of this.#parties.values()) {
+    for (const node of this.#byHost.values()) {
       if (statusOf(node, now) === 'good' || (chosen !== undefined && touchedMs(chosen) <= touchedMs(node)))
         continue
       const pauseMs = offline || node.failures < failuresOfBad ? secondChanceMs : goodMs
@@ -269,14 +269,14 @@ export class RoutingTable {
   #place(bucket: Bucket, node: TableNode, now: number): void {
     bucket.nodes.push(node)
     bucket.changedMs = now
-    this.#parties.set(hostKey(node), node)
+    this.#byHost.set(nodeHostKey(node), node)
   }
 
   #remove(node: TableNode): void {
     const { nodes } = this.#bucket(this.#indexOf(node.id))
     const at = nodes.indexOf(node)
     if (at >= 0) nodes.splice(at, 1)
-    this.#parties.delete(hostKey(node))
+    this.#byHost.delete(nodeHostKey(node))
   }
 
   #split(): void {

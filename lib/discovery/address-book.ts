@@ -62,8 +62,8 @@ export interface PeerPriorities {
  * Addresses come from the network and are not trusted:
  * - Unusable addresses are refused. So are private and loopback addresses from PEX and DHT, unless their
  *   source is equally local.
- * - One host may fill at most a fifth of the book by PEX. It is ignored for a while when its addresses do not
- *   answer. DHT nodes do not count as one host.
+ * - One PEX peer may fill at most a fifth of the book with addresses that were not reached yet, and is ignored for a
+ *   while when its addresses do not answer. DHT nodes are not tracked like that.
  * - Each address has one entry. When the book is full, a worse entry is evicted or the new address is
  *   refused. Entries that were given up are evicted first.
  */
@@ -109,12 +109,12 @@ export class AddressBook {
   /**
    * Adds an address.
    *
-   * For PEX and DHT, `toldBy` is the host that named the address; it is held responsible for all that it
-   * names. `scope` is the scope of the source: by default the scope of `toldBy`, or public without one.
+   * `toldBy` is the host that named the address (PEX); it is held responsible for all that it names. `scope`
+   * is the scope of the source: by default the scope of `toldBy`, or public without one.
    *
-   * Naming a known address again makes it ready: at once if the source is manual; after 5 seconds if the
-   * source is LSD; an hour after it was given up for any other source. Flags are merged into those of a known
-   * address, unless the source is ignored.
+   * Naming a waiting address again makes it ready at once. For LSD, it must not have been tried in the last 5
+   * seconds; for sources other than LSD and manual, it must have been given up, and not tried in the last hour. Flags
+   * are merged into those of a known address, unless `toldBy` is ignored.
    * @returns whether there is something new to dial; false if the address is known, refused or banned.
    */
   add(
@@ -218,9 +218,9 @@ export class AddressBook {
   /**
    * Marks the listen address of an incoming peer as connected, so that it is not dialled; `disconnected` must
    * follow. Returns false for unknown addresses. Also returns false for addresses with a dial or connection
-   * of their own, because any peer on that host may claim that port.
+   * of their own, because any peer on that host may announce that port.
    */
-  claim(address: PeerAddress): boolean {
+  markConnected(address: PeerAddress): boolean {
     if (this.#entries.get(addressKey(address))?.state !== 'idle') return false
     this.#connect(address)
     return true

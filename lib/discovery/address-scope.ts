@@ -33,9 +33,9 @@ export function addressKey({ host, port }: PeerAddress): string {
 }
 
 /**
- * Returns one canonical host for all addresses that a host can have. A public IPv6 address stands for its
- * /64, because its owner controls all 2^64 addresses. Local IPv6 addresses stand for themselves, because many
- * hosts share a local /64.
+ * Returns the key under which the addresses of one host are counted: the canonical address, or the /64 of a
+ * public IPv6 address, because one host controls all 2^64 addresses of it. A local IPv6 address is its own key,
+ * because many hosts share a local /64.
  */
 export function hostKey(host: string): string {
   const canonical = canonicalHost(host).toLowerCase()
@@ -45,10 +45,10 @@ export function hostKey(host: string): string {
 }
 
 /**
- * Returns the holder of a public address: the host, or in IPv6 the /48 that one site has. Undefined for local
+ * Returns the site of a public address: the host, or in IPv6 the /48 that one site has. Undefined for local
  * and loopback addresses, which many peers may share.
  */
-export function holderOf(host: string): string | undefined {
+export function siteOf(host: string): string | undefined {
   if (scopeOf(host) !== 'public') return undefined
   const key = hostKey(host)
   const bytes = hostBytes(key)
@@ -63,8 +63,8 @@ function isNowhere(bytes: Uint8Array): boolean {
 }
 
 /**
- * Returns whether an address is in 2000::/3. Outside of it all of IPv4 shares one prefix (NAT64), so a prefix
- * identifies no holder.
+ * Returns whether an address is in 2000::/3, where a prefix belongs to one site. Elsewhere it may not: NAT64 puts
+ * all IPv4 addresses under one prefix.
  */
 function isGlobal6(bytes: Uint8Array): boolean {
   return bytes.length === 16 && ((bytes[0] ?? 0) & 0xe0) === 0x20

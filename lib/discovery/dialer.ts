@@ -72,7 +72,8 @@ export class Dialer {
 
   /**
    * Returns when `nextDial` may have a candidate: `now` or later (ms). `Infinity` while there is no address
-   * or no room. Room becomes free by this torrent's own changes, or is announced by the budget's `onRelease`.
+   * or no room; then ask again after a dial or connection of this torrent has ended, or
+   * when the budget's `onRelease` calls back.
    */
   wakeAt(now: number): number {
     if (!this.#mayDial()) return Number.POSITIVE_INFINITY
@@ -88,8 +89,8 @@ export class Dialer {
   }
 
   /**
-   * Records that the dialled peer answered our handshake. Without `isWelcome` it is about to be closed, and
-   * its answer does not prove the address.
+   * Records that the dialled peer answered our handshake. Without `isWelcome` the connection is about to be closed, and
+   * the answer does not prove the address.
    */
   connected(address: PeerAddress, isWelcome = true, variant?: DialVariant): void {
     const key = addressKey(address)
@@ -139,7 +140,7 @@ export class Dialer {
     }
   }
 
-  /** Stops dialling and accepting, and returns what outgoing dials and connections hold to the budget; idempotent. */
+  /** Stops dialling and accepting, and releases the outgoing dials and connections in the budget; idempotent. */
   close(): void {
     this.#closed = true
     const outgoing = [...this.#outgoing.values()]

@@ -1,4 +1,4 @@
-/** Limits on what peers, trackers, magnet links and the DHT can make this folder store or dial, each with its reason. */
+/** Limits on what peers, trackers, magnet links and the DHT can make us store or dial, each with its reason. */
 export const limits = {
   /**
    * Unanswered ports of one host (in IPv6, one /64) in an address book, and unanswered ports dialled within
@@ -7,8 +7,8 @@ export const limits = {
    */
   portsPerHost: 4,
   /**
-   * How long an unanswered dial counts as one of these ports: the longest back-off, so that the port is
-   * dialled again before that.
+   * Milliseconds for which an unanswered port counts: the longest back-off, so that a port stays counted
+   * while it is retried.
    */
   portMs: 3_600_000,
   /** Unanswered dials to one host: a seedbox that shares ten torrents with us is dialled once for each. */
@@ -16,8 +16,8 @@ export const limits = {
   /** Milliseconds after which one of these dials is forgiven: a host without peers gets ten dials a minute. */
   hostDialMs: 6000,
   /**
-   * Unanswered dials to one network (/24, in IPv6 /48): attackers rotate hosts, and honest peers of one
-   * network are seldom more.
+   * Unanswered dials to one network (/24, in IPv6 /48): attackers rotate hosts, and a network seldom
+   * has more honest peers.
    */
   networkDials: 20,
   /**
@@ -45,8 +45,8 @@ export const limits = {
    */
   neededRate: 16_384,
   /**
-   * Dials in progress for which connections of such a network are evicted: more would empty it for addresses
-   * that never answer.
+   * Maximum number of dials in progress for which connections of networks above their share are evicted: more would
+   * close working connections for addresses that never answer.
    */
   crowdedDials: 10,
   /** Milliseconds to delay dials when all connections of networks above their share are needed. */

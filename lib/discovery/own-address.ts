@@ -8,8 +8,8 @@ const mostReports = 64
 export type Witness = 'peer' | 'tracker' | 'dht'
 /** Weight of each kind, in peers; the DHT has asked at least five networks. */
 const weights: Readonly<Record<Witness, number>> = { peer: 1, tracker: 2, dht: 5 }
-/** Minimum weight: a single peer may lie, or be behind the same router. */
-const fewestReports = 2
+/** Minimum total weight of the reports of an address: a single peer may lie, or be behind the same router. */
+const minWeight = 2
 /** Middle priority, for peers whose priority cannot be computed. */
 const unknownPriority = 2 ** 31
 
@@ -90,7 +90,7 @@ export class OwnAddress {
       if (of === family) counts.set(host, (counts.get(host) ?? 0) + weight)
     }
     let best = this.#hosts.get(family)
-    let most = best === undefined ? fewestReports - 1 : Math.max(counts.get(best) ?? 0, fewestReports - 1)
+    let most = best === undefined ? minWeight - 1 : Math.max(counts.get(best) ?? 0, minWeight - 1)
     for (const [host, count] of counts) {
       if (count > most) {
         best = host

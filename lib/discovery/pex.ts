@@ -38,7 +38,7 @@ interface Partner {
   isFirst: boolean
   /** Version of the contacts that it has been told in full. */
   version: number
-  /** Number of the latest recent peer considered for it. */
+  /** Sequence number of the last recently closed peer that was considered for it. */
   recent: number
   heardAny: boolean
   credit: number
@@ -141,8 +141,8 @@ export class PexPolicy {
   }
 
   /**
-   * Returns the peers of a received message that are worth adding; `isComplete` leaves out seeds. Returns
-   * `'flood'` if the peer sends far more messages than allowed.
+   * Returns the peers of a received message that are worth adding. With `isComplete` we have the whole torrent, and
+   * seeds are left out. Returns `'flood'` if the peer sends far more messages than allowed.
    */
   hear(id: number, { added }: PexMessage, now: number, isComplete: boolean): readonly PexPeer[] | 'flood' {
     const partner = this.#partners.get(id)

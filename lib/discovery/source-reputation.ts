@@ -45,7 +45,7 @@ export class SourceReputation {
     }
   }
 
-  /** Records that one address fewer counts towards this source. */
+  /** Stops counting an address of this source: it was reached, given up or deleted. */
   released(host: string): void {
     const source = this.#sources.get(host)
     if (source !== undefined) source.held = Math.max(0, source.held - 1)

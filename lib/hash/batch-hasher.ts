@@ -113,7 +113,7 @@ export class BatchHasher {
     return this.#buffer.subarray(at, Math.min(at + length, this.#bufferedEnd - this.#bufferedStart))
   }
 
-  /** Returns where the contiguous segments of the batch after segment `n` end in the same file; `end` is the end of segment `n`. */
+  /** Returns the end offset of the adjacent segments from segment `n` on, which one read can cover; `end` is the end of segment `n`. */
   #extent(segments: Float64Array, n: number, path: number, end: number): number {
     let extent = end
     for (let at = 3 * n + 3; at < segments.length && extent - end < bufferBytes; at += 3) {

@@ -12,10 +12,10 @@ import {
 import { openSegment } from './open-segment.ts'
 import { type HashAlgorithm, RunningHash } from './running-hash.ts'
 
-/** Hashed in well under a millisecond, so the event loop is not blocked. */
+/** Bytes per read. Hashing them takes well under a millisecond, so the event loop is not blocked. */
 const chunkBytes = 262144
 
-/** Hashes a few pieces on this thread with asynchronous reads; rejects only with the signal's reason. */
+/** Hashes pieces on this thread with asynchronous reads. Rejects with the signal's reason, or an error that `jobs` or `onHashed` throws. */
 export async function hashInline(
   jobs: Iterable<HashJob>,
   algorithm: HashAlgorithm,

@@ -35,7 +35,7 @@ export type OnHashed = (index: number, digest: Uint8Array | undefined, fault?: T
 
 /** Several pieces in a form that is cheap to send to a worker. */
 export interface HashBatch {
-  /** Id of the run to which the batch belongs. */
+  /** Id of the run (one call of `HashPool.hash`) to which the batch belongs. */
   readonly run: number
   readonly algorithm: HashAlgorithm
   readonly indices: readonly number[]

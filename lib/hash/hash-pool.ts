@@ -21,10 +21,10 @@ export interface HashOptions {
   readonly signal?: AbortSignal
 }
 
-/** Less work than this is finished before a worker would have started. */
+/** Work of fewer bytes is finished on this thread before a worker would have started. */
 const inlineBytes = 4 * 2 ** 20
 const maxInlinePieces = 4096
-/** A batch takes a few milliseconds: long compared with a message, short for an abort. */
+/** Bytes per batch. Hashing takes a few milliseconds: long beside the cost of a message, short enough for a quick abort. */
 const batchBytes = 8 * 2 ** 20
 const maxBatchPieces = 512
 const maxBatchSegments = 4096
@@ -55,7 +55,7 @@ interface Thread {
 /**
  * Hashes pieces of files on several threads, which read the files themselves, so that only digests are transferred. Threads start when
  * there is enough work, are shared round-robin by all calls, and end with the last call, so an idle pool holds nothing. Hashes on this
- * thread if none can be started, as in a bundle without the worker file or without the permission.
+ * thread if no worker can be started: in a bundle without the worker file, or if Node's permission model forbids worker threads.
  */
 export class HashPool {
   readonly #limit: number
@@ -82,7 +82,7 @@ export class HashPool {
   /**
    * Hashes pieces and resolves after `onResult` was called for each. Pulls from `jobs` only as threads become free. Missing and short files
    * give no digest, other read errors give a fault; neither rejects.
-   * @throws TorrentError ERR_HASH_WORKER when a thread dies or the pool is closed; errors of `jobs` and `onResult` pass through.
+   * @throws TorrentError ERR_HASH_WORKER when a thread dies or the pool is closed; the signal's reason; errors of `jobs` and `onResult`.
    */
   async hash(jobs: Iterable<HashJob>, { algorithm = 'sha1', onResult, signal }: HashOptions): Promise<void> {
     signal?.throwIfAborted()
@@ -160,7 +160,7 @@ export class HashPool {
     }
   }
 
-  /** Returns the thread with the least work; undefined when all have enough or another one may start. */
+  /** Returns the thread with the least work; undefined when all have enough, or all have some and another one may start. */
   #freeThread(): Thread | undefined {
     let best: Thread | undefined
     for (const thread of this.#threads) {
@@ -366,7 +366,7 @@ const shared = new HashPool()
 
 /** Options of {@link hashPieces}. */
 export interface HashPiecesOptions extends HashOptions {
-  /** Maximum number of threads of this call's own; without it, all calls of the process share one thread for each core. */
+  /** Maximum number of threads, started for this call alone. Default: a pool that all calls in the process share, one thread per core. */
   readonly threads?: number
 }
 

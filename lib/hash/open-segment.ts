@@ -9,7 +9,7 @@ import type { SegmentFolder } from './hash-job.ts'
 const noFollow = constants.O_NOFOLLOW ?? 0
 const noBlock = constants.O_NONBLOCK ?? 0
 
-/** Error code for a file that is not where it was found: a link is in the way, or the folder is another one. */
+/** Error code for a path that now leads through a symbolic link, or whose folder was replaced. */
 export const movedCode = 'ESTALE'
 
 /** Opens a file for reading synchronously, in a worker; see {@link openSegment}. */
@@ -35,8 +35,8 @@ export function openSegmentSync(path: string, folder: SegmentFolder | undefined)
 }
 
 /**
- * Opens a file for reading. With a `folder`, throws {@link movedCode} if the folder is gone or replaced, or a symbolic link below it leads
- * to the file; without it, links are followed. Never blocks on a FIFO.
+ * Opens a file for reading. With a `folder`, throws {@link movedCode} if the folder is gone or replaced or a folder below it is a symbolic
+ * link, and ELOOP (on Windows {@link movedCode}) if the file itself is one. Without it, links are followed. Never blocks on a FIFO.
  */
 export async function openSegment(path: string, folder: SegmentFolder | undefined): Promise<FileHandle> {
   const flags = flagsOf(folder)
@@ -78,7 +78,7 @@ function checkStep(at: string, stats: BigIntStats, path: string, folder: Segment
   if (at === folder.path && (stats.dev !== folder.dev || stats.ino !== folder.ino)) throw moved(path)
 }
 
-/** EAGAIN means a FIFO, or a file that another program (Samba) holds a lease on; the lease ends after a wait. */
+/** Returns whether an open failed with EAGAIN: on a FIFO, or on a file leased by another program (Samba). A blocking open ends a lease. */
 function isLeased(error: unknown): boolean {
   return systemCode(error) === 'EAGAIN'
 }
@@ -88,5 +88,7 @@ function isGone(error: unknown): boolean {
 }
 
 function moved(path: string): Error {
-  return Object.assign(new Error(`${path} is not where it was found`), { code: movedCode })
+  return Object.assign(new Error(`${path} leads through a symbolic link, or its folder was replaced`), {
+    code: movedCode
+  })
 }

@@ -40,8 +40,8 @@ export function keyOfHash(hash: string | Uint8Array): string {
 }
 
 /**
- * Returns whether the 20 bytes of a handshake are the v1 hash. The truncated v2 hash of a hybrid torrent is rejected: it would mean
- * that the connection speaks BEP 52, which is not supported.
+ * Returns whether the 20 bytes of a handshake are the torrent's {@link wireHash}. The truncated v2 hash of a hybrid torrent is rejected:
+ * it would mean that the connection speaks BEP 52, which is not supported.
  */
 export function isNamedBy(infoHashes: InfoHashes, hash: Uint8Array): boolean {
   return equalBytes(wireHash(infoHashes), hash)

@@ -6,7 +6,7 @@ const partBits = 6
 
 /**
  * A set of names in folders, numbered from 0 in insertion order; folders are numbers too. An entry takes about 40 bytes, its name
- * included. One map per folder would take 20 times the bytes that name a folder in a torrent.
+ * included. A Map per folder would take 20 times the bytes of the folder's name in the .torrent.
  */
 export class NameTable {
   /** The folder and the hash of each entry. */
@@ -18,22 +18,19 @@ export class NameTable {
   readonly #seed = Math.floor(Math.random() * 2 ** 31)
   readonly #factor = 2 * Math.floor(Math.random() * 2 ** 30) + 1
 
-  /** Number of names. */
   get size(): number {
     return this.#names.length
   }
 
-  /** Returns the folder of an entry. */
+  /** Returns the number of the folder that contains an entry. */
   folder(entry: number): number {
     return this.#folders[entry] ?? 0
   }
 
-  /** Returns the name of an entry. */
   name(entry: number): string {
     return this.#names[entry] ?? ''
   }
 
-  /** Returns whether a folder has a name. */
   has(folder: number, name: string): boolean {
     const hash = this.#hash(folder, name)
     const { slots } = this.#part(hash)

@@ -17,7 +17,7 @@ export function cellPieces(cell: number, pieceCount: number): Range {
   }
 }
 
-/** Returns the cell of a piece. */
+/** Returns the cell that contains a piece, from 0 to {@link cellCount} - 1. */
 export function cellOf(piece: number, pieceCount: number): number {
   return Math.ceil(((piece + 1) * cellCount(pieceCount)) / pieceCount) - 1
 }

@@ -2,7 +2,7 @@ import type { Cursor } from '../bencode/cursor.ts'
 import type { Outline } from '../bencode/outline.ts'
 import { formatAddress } from '../util/address.ts'
 import { isBytes, toText } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { maxHostBytes, maxListed, maxUrlBytes } from './limits.ts'
 
 /** List values that are read before yielding to the event loop. */
@@ -52,7 +52,7 @@ export function* readNodes(value: Outline | undefined): Steps<string[]> {
   return found
 }
 
-/** Returns the URLs of the value at the cursor, and moves the cursor behind it. */
+/** Returns the URLs of the value at the cursor, and moves the cursor past it. */
 function* urlsAt(cursor: Cursor): Steps<Set<string>> {
   const found = new Set<string>()
   const add = (): void => {

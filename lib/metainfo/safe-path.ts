@@ -62,8 +62,8 @@ export function safeText(
 }
 
 /**
- * Returns the safe name of a torrent's file or folder: {@link safeElement}, with an underscore for a leading dot. This name is the
- * only one that can match the user's own files in the folder, where a leading dot often marks the settings of a program.
+ * Returns the safe name of a torrent's file or folder: {@link safeElement}, with an underscore for a leading dot. Only this name is directly
+ * in the data folder, where it can match the user's own files; a leading dot often marks the settings of a program.
  */
 export function safeName(raw: Uint8Array, windows?: boolean): string | undefined {
   return safeElement(raw, windows)?.replace(/^[\u200c\u200d]*\./, '_')

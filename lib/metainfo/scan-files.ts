@@ -56,8 +56,9 @@ interface Found {
 
 /**
  * Finds the files for a torrent. Walks folders in byte order of the names. Follows symbolic links, except into a folder that
- * contains the link. Skips everything but regular files, and the folders in `excluded`.
- * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is not UTF-8, or there are no bytes to share.
+ * contains the link. Includes only regular files, and skips the folders in `excluded`.
+ * @throws TorrentError ERR_METAINFO_CREATE when a path cannot be read, a name is not UTF-8, or there are no bytes to share; the signal's
+ * reason.
  */
 export async function scanFiles(
   paths: string | readonly string[],
@@ -203,7 +204,7 @@ function withEntries(found: readonly Found[], name: string): ScannedFile[] {
         safeName(fromText(name)) ?? '_',
         ...elements.map((element) => safeElement(fromText(element)) ?? '_')
       ],
-      yields: false
+      lowPriority: false
     }))
   )
   let offset = 0

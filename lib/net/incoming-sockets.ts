@@ -14,10 +14,10 @@ interface Waiting {
 }
 
 /**
- * Accepted sockets that have not sent their first bytes. Each costs a third of an established connection, so
- * that idle connections do not keep honest peers out. When there are too many, the oldest of the newcomer's
- * network is closed if that network is above its share, else the oldest of all: real peers send their first
- * bytes within a round trip.
+ * Accepted sockets that have not sent their first bytes. They are held apart from connections, so that silent ones do
+ * not keep honest peers out; each costs a third of a connection. When there are too many, the oldest of the newcomer's
+ * network is closed if that network has its full share, else the oldest of all: real peers send their first bytes
+ * within a round trip.
  */
 export class IncomingSockets {
   readonly #sniff: Sniff

@@ -23,7 +23,10 @@ export const limits = {
    * the 1,024 descriptors that some systems grant a process.
    */
   incomingSockets: 512,
-  /** Incoming sockets of one network (/24, in IPv6 /48) that are not evicted for other networks. */
+  /**
+   * At `incomingSockets`, a newcomer from a network (/24, in IPv6 /48) with this many of them replaces the oldest of
+   * that network; any other newcomer replaces the oldest of all.
+   */
   incomingPerNetwork: 64,
   /** Milliseconds in which a connection must send enough. */
   incomingMs: 10_000,

@@ -37,7 +37,6 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
   return found
 }
 
-/** Returns whether a host is in the network of one of the interfaces. */
 export function sharesNetwork(host: string, interfaces: readonly LocalInterface[]): boolean {
   return interfaces.some((one) => shares(host, one))
 }

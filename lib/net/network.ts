@@ -75,8 +75,8 @@ export class Network {
   }
 
   /**
-   * Listens for TCP and binds UDP on the same port, the preferred one or a free one near it. Resolves to the
-   * UDP ports and never rejects: without a TCP port, peers cannot reach us, but we can dial them.
+   * Listens for TCP and binds UDP on the same port, the preferred one, one of the next nine, or any free one. Resolves to
+   * the UDP ports and never rejects: without a TCP port, peers cannot reach us, but we can dial them.
    */
   listen(options: NetworkListenOptions): Promise<readonly DatagramPort[]> {
     const bound = this.#listen(options)
@@ -144,7 +144,7 @@ export class Network {
     return bound
   }
 
-  /** Stops accepting connections; resolves when all accepted connections have ended. */
+  /** Stops accepting connections. Open connections are not affected, and may outlast the promise. */
   async unlisten(): Promise<void> {
     await this.#listener?.close()
   }

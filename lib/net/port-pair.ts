@@ -21,8 +21,8 @@ export interface PortPair {
 
 /**
  * Listens for TCP and binds UDP on one port in each family, because peers know only one port of ours. If the
- * port is taken in any of them, the next free one is used, with a warning. If UDP cannot be bound at all,
- * that is only a warning.
+ * port is taken in any of them, one of the next nine or any free one is used, with a warning. If UDP cannot be
+ * bound at all, that is only a warning.
  * @throws TorrentError ERR_TRANSPORT_LISTEN if TCP cannot listen.
  */
 export async function bindPortPair(tcp: TcpTransport, options: PortPairOptions): Promise<PortPair> {

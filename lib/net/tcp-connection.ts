@@ -5,7 +5,7 @@ import { readTurn, type TurnReader } from './read-turn.ts'
 
 // All sockets read into one buffer: the receiver is called before any other read can happen, and only borrows the memory.
 const readMemory = new Uint8Array(256 * 1024)
-// Keeps a fast link busy for one turn of the event loop; a cancel could not reach bytes beyond that.
+// Keeps a fast link busy for one turn of the event loop. It is no larger, because queued bytes cannot be cancelled.
 const writeQueueLength = 256 * 1024
 
 /** The `onread` option of a socket: the memory for the next read, and its callback. */

@@ -56,7 +56,7 @@ export class TcpTransport implements Transport {
       ...(localAddress === undefined ? {} : { localAddress }),
       ...(lookup === undefined ? {} : { lookup }),
       ...(tls === undefined ? {} : tlsSettings(tls)),
-      // The declared types allow a fixed buffer only, but Node accepts a function since `onread` exists.
+      // The declared types allow a fixed buffer only, but Node has always accepted a function.
       onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']>
     }
     const isSecure = tls !== undefined

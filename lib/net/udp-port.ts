@@ -141,7 +141,12 @@ export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
     // Addresses are numeric, so sending needs neither the resolver nor a turn of the event loop.
     lookup: (name, _options, callback) => {
       if (isIP(name) !== 0) callback(null, name, isIP(name))
-      else callback(Object.assign(new Error(`'${name}' is no IP address`), { code: 'ENOTFOUND' }), '', family)
+      else
+        callback(
+          Object.assign(new Error(`'${name}' is not an IP address`), { code: 'ENOTFOUND' }),
+          '',
+          family
+        )
     }
   })
   if (unref) socket.unref()

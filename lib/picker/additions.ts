@@ -1,7 +1,7 @@
 /** Number of remembered additions; a power of two. */
 const mostRecent = 64
 
-/** Counts additions to the order of missing pieces and remembers the latest, so that a failed search need only look at those. */
+/** Counts additions to the order of missing pieces and remembers the latest: after a failed search, only those need a look. */
 export class Additions {
   /** Number of additions so far. While it is unchanged, a search that found nothing would find nothing again. */
   count = 0

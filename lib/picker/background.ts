@@ -14,7 +14,7 @@ import {
 
 /** Maximum number of requests that the end game checks per peer. */
 const endGameLook = 16
-/** Maximum number of peers that the end game checks, least recently asked first. */
+/** Maximum number of peers that the end game checks, those that have been busy longest first. */
 const endGameOwners = 64
 
 /** Marks a scarce piece that has not been searched for yet. */
@@ -76,7 +76,7 @@ function beginNew(state: DownloadState, peer: PeerState): Pick | undefined {
 export function pickEndGame(state: DownloadState, peer: PeerState, now: number): Pick | undefined {
   if (peer.suspect) return undefined
   const ownMs = peer.etaOfNext(blockLength, now) - now
-  // Short memory brings a peer here all the time, so the gain must be larger.
+  // While memory is short, peers search here all the time, so the gain must be larger.
   let latest = now + (state.outOfMemory ? 1000 + 4 * ownMs : 50 + 2 * ownMs)
   let found: Pick | undefined
   let owners = 0

@@ -13,8 +13,9 @@ export interface Peer {
   readonly id: number
   readonly connectedAt: number
   standing: Standing
-  /** Whether the peer is interested and not upload-only. `asked` is its last message alone. */
+  /** Whether the peer is interested and not upload-only. */
   interested: boolean
+  /** Whether its last message about interest was `interested`. */
   asked: boolean
   uploadOnly: boolean
   snubbed: boolean

@@ -1,7 +1,7 @@
 import type { PeerNumber } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { byGiving, type Peer, type Standing } from './choke-order.ts'
-import { byTurns } from './seed-turns.ts'
+import { bySlotTime } from './seed-rotation.ts'
 import { uploadSlots } from './upload-slots.ts'
 
 /** Messages that a {@link Choker} sends. */
@@ -46,7 +46,7 @@ export const optimisticMs: number = 30_000
 /** Milliseconds after connecting in which a peer has three times the chance of an optimistic unchoke (BEP 3). */
 export const newcomerMs: number = 60_000
 
-/** While downloading, slots cover only half of the interested peers, but at least this many. Scarce slots reward upload. */
+/** While downloading, slots cover only half of the interested peers, but at least this many, so that peers have to upload for them. */
 const minDownloadSlots = 4
 /** A peer that received this many bytes and uploaded less than an eighth of them is a taker, until it uploads more. */
 const takerBytes = 128 * 1024
@@ -120,11 +120,10 @@ export class Choker {
   }
 
   /** Whether any peer is interested. */
-  get wanted(): boolean {
+  get hasInterested(): boolean {
     return this.#interestedCount > 0
   }
 
-  /** Whether the peer is unchoked. */
   isUnchoked(id: PeerNumber): boolean {
     return (this.#peers.get(id)?.standing ?? 'choked') !== 'choked'
   }
@@ -273,7 +272,7 @@ export class Choker {
   /** Returns the peers that may have a regular slot, best first. */
   #rank(peers: readonly Peer[], now: number): Peer[] {
     if (this.#seeding)
-      return byTurns(
+      return bySlotTime(
         peers.filter(({ interested }) => interested),
         this.#quotaBytes,
         now

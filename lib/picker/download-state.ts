@@ -138,7 +138,7 @@ export class DownloadState {
     for (const piece of pieces) this.file(piece)
   }
 
-  /** Updates interest, order and windows after the table marked the pieces `[start, end)` as present. */
+  /** Updates interest, order and windows after the table marked the pieces `[start, end)` as verified or stored. */
   gained(start: number, end: number): void {
     const { order, windows } = this
     let ceased: number[] | undefined
@@ -314,9 +314,9 @@ export class DownloadState {
     return false
   }
 
-  /** Opens the pieces that `peer` fetches alone to all peers. */
+  /** Lets all peers fetch the pieces that only `peer` was fetching. */
   releaseSole(peer: PeerState): void {
-    // Only such peers fetch pieces alone. A choke of any other peer must not cost a look at all pieces.
+    // Other peers never fetch pieces alone, so their chokes must not cost a look at all pieces.
     if (!peer.suspect && !peer.discredited) return
     for (const partial of this.partials.values()) {
       if (partial.soleOwner !== peer.id) continue
@@ -351,7 +351,7 @@ export class DownloadState {
     this.readiness.unstarve()
   }
 
-  /** Returns the unused memory of a piece that has no outstanding requests. */
+  /** Gives back the unused memory of a piece without outstanding requests, and offers more to be reclaimed. */
   rest(partial: PartialPiece): void {
     if (partial.streamed && partial.allowance > 0) {
       this.sink.giveBack(partial.piece, partial.allowance)

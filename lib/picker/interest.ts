@@ -125,7 +125,6 @@ export class Interest {
     } else this.#few = [...this.#few.filter((piece) => !ceased.includes(piece)), ...became]
   }
 
-  /** Whether a piece is wanted. */
   isWanted(piece: number): boolean {
     return hasBit(this.#wanted, piece)
   }

@@ -65,14 +65,15 @@ export class PeerState {
   bits: Uint8Array
   /** The wanted piece under which `Interest` files the peer; -1 for none, or for a seed. */
   standsFor = -1
-  /** Ring of wanted pieces that the peer gained recently, and how many were ever put in: the next index follows from it. */
+  /** Ring of wanted pieces that the peer gained recently. */
   recent: number[] = nothingRecent
+  /** Number of pieces ever put into the ring, which gives the next index. */
   gainedCount = 0
-  /** Count of additions at which a search found no wanted piece but those in `recent`; -1 without such a search. */
+  /** Count of additions in `Interest` when a search found no wanted piece but those in `recent`; -1 without such a search. */
   barrenAt = -1
   /** Whether it is one of the fastest peers of the swarm. */
   isFast = false
-  /** Count of additions to the order of missing pieces at which the peer had none of them; -1 before that. */
+  /** `Additions.count` when a search last found no new piece for the peer; -1 if the next search must be a full one. */
   nothingNewAt = -1
   /** Pieces that the peer gained since then, up to `mostGained`. */
   gained: number[] = nothingRecent
@@ -88,7 +89,6 @@ export class PeerState {
     this.link = new LinkEstimate(latencyMs, bytesPerMs)
   }
 
-  /** Whether the peer has a piece. */
   has(piece: PieceIndex): boolean {
     return this.seed || hasBit(this.bits, piece)
   }

@@ -7,8 +7,8 @@ const nowhere = 0xffff_ffff
 
 /**
  * Pieces in one array that is divided into buckets; the order within a bucket is random. A piece that moves to the next bucket is
- * swapped with one end of its own. A removed piece moves to the front part of its bucket, which holds the removed ones. Both
- * are O(1), whatever the number of pieces. Many changes at once are made by a new sort.
+ * swapped with the piece at that end of its old bucket. A removed piece moves to the front part of its bucket, which holds the
+ * removed ones. Both are O(1), whatever the number of pieces. Many changes at once are made by a new sort.
  *
  * Invariants: `order[position[piece]] = piece`; bucket b is `[starts[b], starts[b + 1])`, of which `[lives[b], starts[b + 1])`
  * are contained and the rest are removed.
@@ -35,7 +35,7 @@ export class PieceBuckets {
   /** Bucket steps since the last sort. Once they have cost as much as a sort, the next move is replaced by one. */
   #spent = 0
 
-  /** Creates empty buckets. Equals stand in groups of `together` adjacent pieces; `random` returns [0, 1). */
+  /** Creates empty buckets. A sort keeps `together` adjacent pieces of one bucket together; `random` returns [0, 1). */
   constructor(pieceCount: number, together: number, random: () => number) {
     this.#pieceCount = pieceCount
     this.#together = together
@@ -105,7 +105,7 @@ export class PieceBuckets {
     return this.#starts[bucket + 1] ?? 0
   }
 
-  /** Returns the piece at a position. */
+  /** Returns the piece at a position in the order of all buckets. */
   at(position: number): number {
     return this.#order[position] ?? 0
   }

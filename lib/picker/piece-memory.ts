@@ -8,7 +8,7 @@ const keptBytes = 8 << 20
 /** Maximum number of blocks of a streamed piece for which memory is reserved ahead of requests. */
 const mostAhead = 128
 
-/** Sets aside unwanted pieces without outstanding requests. With `keep`, the latest ones stay in memory, up to 8 MiB. */
+/** Releases unwanted pieces without outstanding requests from memory, see `setAside`. With `keep`, the latest stay, up to 8 MiB. */
 export function dropUnwanted(state: DownloadState, keep: boolean): void {
   let kept = keep ? keptBytes : 0
   for (const partial of [...state.partials.values()].reverse()) {
@@ -18,7 +18,7 @@ export function dropUnwanted(state: DownloadState, keep: boolean): void {
   }
 }
 
-/** Manages the memory of partial pieces: which of them release it for others, and how they go on when storage has written. */
+/** Manages the memory of partial pieces: which of them release it, and when their requests continue after a write. */
 export class PieceMemory {
   readonly #state: DownloadState
   readonly #fillAll: (now: number) => void
@@ -30,7 +30,7 @@ export class PieceMemory {
   }
 
   /** Handles released memory: pieces may be opened again, including those that were set aside for other torrents. */
-  freed(now: number): void {
+  onFreed(now: number): void {
     this.#state.regainMemory()
     this.#fillAll(now)
   }
@@ -59,7 +59,7 @@ export class PieceMemory {
   }
 
   /** Allows requests for `blocks` more blocks of a streamed piece. */
-  spared(piece: PieceIndex, blocks: number, now: number): void {
+  grant(piece: PieceIndex, blocks: number, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
     if (partial === undefined) return
@@ -86,7 +86,7 @@ export class PieceMemory {
     partial.allowance++
   }
 
-  /** Switches a piece from memory to streaming. No more blocks are requested before `spared`. */
+  /** Switches a piece from memory to streaming. No more blocks are requested before `grant`. */
   streamed(piece: PieceIndex): void {
     this.#state.partials.get(piece)?.allow(0)
   }
@@ -116,11 +116,15 @@ function isServed(state: DownloadState, piece: PieceIndex): boolean {
   return false
 }
 
+/**
+ * Sets a partial piece aside: its received blocks are written to storage, or dropped if that is not possible, and its memory is
+ * released.
+ */
 function setAside(state: DownloadState, partial: PartialPiece): void {
   const { piece } = partial
   const blocks = partial.receivedBlocks()
   state.close(piece)
-  if (blocks.length > 0 && state.sink.spill(piece)) state.partials.store(piece, blocks)
+  if (blocks.length > 0 && state.sink.spill(piece)) state.partials.setKept(piece, blocks)
   else state.sink.abandon(piece)
   state.file(piece)
 }

@@ -40,7 +40,7 @@ export interface Priorities {
 export class RarityOrder {
   /** Number of peers, without seeds, that have each piece, including pieces that are not contained. Read only. */
   readonly leechers: Uint32Array
-  /** Number of seeds. They only change the order of one bucket of each priority, so that they never cause a sort. */
+  /** Number of seeds. They only change the place of one bucket of each priority, so they never cause a sort. */
   #seeds = 0
   /** The pieces that were added. */
   readonly additions: Additions = new Additions()
@@ -58,16 +58,17 @@ export class RarityOrder {
   #width = 0
   #size = 0
   #unsorted = true
-  /** Number of peers whose bitfields are counted, and of joins and leaves since the last sort that did not cause one. */
+  /** Number of peers whose bitfields are counted. */
   #peers = 0
+  /** Number of joins and leaves of peers with many pieces since the last sort. */
   #lag = 0
   /** Whether a search has run since a peer last came or went. */
   #searched = false
   #lacking: CellCounts | undefined
 
   /**
-   * Creates an empty order over pieces that no peer has. `random` returns [0, 1). Equals stand in groups of `together` adjacent
-   * pieces, because small adjacent pieces can be written together.
+   * Creates an empty order over pieces that no peer has. `random` returns [0, 1). Among pieces of equal rank, `together` adjacent
+   * ones follow each other, because small adjacent pieces can be written together.
    */
   constructor(priorities: Priorities, random: () => number, together = 1) {
     const { pieceCount } = priorities
@@ -130,7 +131,7 @@ export class RarityOrder {
    * (high bit first, BEP 3), or undefined for all: no other piece may fit.
    *
    * The {@link exactLooks} best pieces are checked one by one. If none of them fits, the asking peer has few rare pieces: then only
-   * {@link sampleLooks} of each further bucket are checked, so that a bucket may be missed of which only a small part fits. After
+   * {@link sampleLooks} of each further bucket are checked, so a bucket in which few pieces fit may be missed. After
    * {@link mostLooks} checks, any piece that fits is good enough. A search therefore takes a bounded number of checks and one
    * pass over the bytes of `bits`, however large the torrent is.
    */
@@ -259,7 +260,7 @@ export class RarityOrder {
     this.leechers[piece] = count
     if (count === (step > 0 ? 1 : 0)) this.#lacking?.add(piece, step > 0 ? -1 : 1)
     if (this.#unsorted || !this.has(piece)) return
-    // After joins and leaves without a sort, the bucket is that of another count; one step from there is no less accurate.
+    // Joins and leaves that caused no sort left the piece in the bucket of an older count; moving it one bucket is no less accurate.
     const bucket = this.#buckets.of(piece)
     const filed = bucket % this.#width
     const to = count === 0 ? 0 : Math.max(1, filed + step)

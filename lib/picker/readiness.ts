@@ -3,7 +3,7 @@ import type { PeerState } from './peer-state.ts'
 
 /** Tracks which peers may take more requests, so that no decision looks at all peers. */
 export class Readiness {
-  /** Peers with outstanding requests, least recently idle first. May include peers that have become idle. */
+  /** Peers with outstanding requests, those that have been busy longest first. May include peers that have become idle. */
   readonly busy: LazySet<PeerState> = new LazySet()
   /** Peers that may take more background requests although no block of theirs has arrived: they lost requests, or there is new work. */
   readonly ready: LazySet<PeerState> = new LazySet()
@@ -12,7 +12,6 @@ export class Readiness {
   /** Whether a peer has come, gone, choked or unchoked since the fastest peers were last determined. */
   peersChanged = true
 
-  /** Removes a peer from all sets. */
   removePeer(peer: PeerState): void {
     this.busy.delete(peer)
     this.ready.delete(peer)

@@ -9,7 +9,7 @@ export interface PieceCopies {
   /** Drops the bytes of blocks of an incomplete piece. Returns the blocks that were held. */
   discard(piece: PieceIndex, blocks: readonly number[]): readonly number[]
   /**
-   * Starts the next copy of a piece that has just failed with these blocks of the bad copy. Returns those blocks, or none if the
+   * Starts a new copy of a piece that has just failed, from these blocks of the bad copy. Returns those blocks, or none if the
    * bad copy is no longer in memory.
    */
   keep(piece: PieceIndex, blocks: readonly number[]): readonly number[]

@@ -38,7 +38,7 @@ export interface Candidate {
  * 9. A partial piece that is deferred in favour of a piece that only seeds have (`deferred`, see {@link isDeferred}), oldest first.
  * 10. A block that is requested from another peer (`late`, the end game), the one that is expected last.
  *
- * Equals come in random order. {@link bucketOf} turns entries 5, 7 and 8 into numbers, so that the order of missing pieces needs no comparisons.
+ * Ties are broken at random. {@link bucketOf} turns entries 5, 7 and 8 into numbers, so that the order of missing pieces needs no comparisons.
  */
 export function compareRequests(a: Candidate, b: Candidate): number {
   if (a.stage !== b.stage) return stages.indexOf(a.stage) - stages.indexOf(b.stage)

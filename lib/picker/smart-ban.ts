@@ -112,7 +112,7 @@ export class SmartBan {
     return this.#changes
   }
 
-  /** Compares a block of a contested piece with earlier versions. Returns its sender if that has sent another version, so is to be banned. */
+  /** Compares a block of a contested piece with earlier versions. Returns the sender, which must be banned, if it sent a different version before. */
   compare(piece: PieceIndex, block: BlockIndex, host: string, digest: Uint8Array): string | undefined {
     const failure = this.#failed.get(piece)
     if (failure === undefined || this.#record(piece, failure, block, host, digest)) return undefined
@@ -234,7 +234,7 @@ export class SmartBan {
     const wasAgreed = versions.every((version) => equalBytes(version.digest, first?.digest ?? digest))
     versions.push({ host, digest: digest.slice() })
     this.#versions++
-    // A further version of a disputed block has the same hosts on its sides, and more: it tells nothing new.
+    // A further version of a block that is already disputed involves the same hosts and more, so it narrows nothing down.
     if (!wasAgreed || first === undefined || equalBytes(first.digest, digest)) return true
     failure.contradictions++
     const { common } = failure

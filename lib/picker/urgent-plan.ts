@@ -25,7 +25,7 @@ const maxWaiting = 512
 const maxRescuesEach = 4
 
 /**
- * A block that a slow peer will deliver on schedule may also be requested from a faster one if a reader waits for its piece. It
+ * A block that is not overdue but will miss its deadline may also be requested from a faster peer, if its piece is needed first. It
  * then usually arrives twice, so there is a budget: this fraction of the received blocks, up to `mostSpare` saved up.
  */
 const sparePart = 0.005
@@ -180,7 +180,7 @@ function assign(
       if (best.room > 0) {
         if (partial === undefined) {
           partial = state.begin(piece, true)
-          // Later pieces that already have memory go on, and release it.
+          // Without memory, continues with later pieces that already have some; once complete, they release it.
           if (partial === undefined) break
           if (best.peer.discredited) {
             partial.soleOwner = best.peer.id
@@ -206,8 +206,8 @@ function assign(
 }
 
 /**
- * Returns the peers that may be asked for a piece: the trusted ones that serve it. Without one, snubbed and discredited peers,
- * or only the sole owner of the piece. If a trusted peer serves it, a suspect no longer fetches it alone: a reader needs it.
+ * Returns the peers that may be asked for a piece: those that serve it and are neither snubbed nor discredited. The piece then
+ * loses its sole owner, because a reader needs it. If there are none: the sole owner if it serves the piece, else all that do.
  */
 function ableTo(
   runners: readonly Runner[],

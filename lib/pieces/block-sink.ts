@@ -9,7 +9,7 @@ export interface BlockSink {
   reserve(piece: PieceIndex, urgent: boolean): number
   /** Reserves memory for more blocks of a streamed piece; returns how many may be requested, 0 for none now. */
   extend(piece: PieceIndex, urgent: boolean): number
-  /** Returns the reserved memory of blocks of a streamed piece that will not be requested now. */
+  /** Releases the reserved memory of `blocks` blocks of a streamed piece, which will not be requested now. */
   giveBack(piece: PieceIndex, blocks: number): void
   /** Begins to stream a piece that is held in memory; returns false when that is not possible. */
   stream(piece: PieceIndex): boolean
@@ -20,6 +20,6 @@ export interface BlockSink {
    * possible.
    */
   spill(piece: PieceIndex): boolean
-  /** Announces that pieces may now be dropped for others that could not be dropped before. */
+  /** Announces that memory may be reclaimed from pieces that could not release it before. */
   reclaimable(): void
 }

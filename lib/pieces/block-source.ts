@@ -12,6 +12,6 @@ export interface BlockSource {
   cancel(piece: PieceIndex, block: BlockIndex): void
   /** Tells the peer whether we are interested. */
   interest(interested: boolean): void
-  /** Stops writing the current block into shared memory: the rest of it goes to memory of its own. */
+  /** Detaches the block that is being received from the piece's buffer: it continues in memory of the decoder. */
   detach(): void
 }

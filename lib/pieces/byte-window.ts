@@ -8,8 +8,8 @@ export interface ByteWindow {
   readonly bytesPerMs: number
   /** Whether the reader waits for the first piece now. A reader that does not wait may be paused, so waiting readers come first. */
   readonly waiting: boolean
-  /** Number of the window at the same reader's cursor; this window's first piece is needed `delayMs` after that one's. */
+  /** Id of the window at the same reader's cursor; the first piece of this window is needed `delayMs` after the first piece of that one. */
   readonly behind?: number
-  /** Milliseconds until the reader needs the first piece; 0 by default. */
+  /** Milliseconds until the reader needs the first piece, or after the first piece of `behind`; default 0. */
   readonly delayMs?: number
 }

@@ -14,7 +14,7 @@ export class PartialPiece {
   #piece = -1
   /** A {@link blockState} for each block. */
   states: number[] = []
-  /** For each block the peer that was asked last or has sent it; -1 for none, -2 for a block found in storage. */
+  /** For each block, the peer that was asked last or has sent it; -1 for none, -2 if it came from storage or from a bad copy. */
   by: number[] = []
   /** Number of blocks that are neither requested nor received. */
   free = 0
@@ -66,7 +66,6 @@ export class PartialPiece {
     return this.#piece
   }
 
-  /** Number of its blocks. */
   get blockCount(): number {
     return this.states.length
   }
@@ -93,7 +92,6 @@ export class PartialPiece {
     return -1
   }
 
-  /** Returns the received blocks. */
   receivedBlocks(): number[] {
     const list: number[] = []
     for (let block = 0; block < this.blockCount; block++) {

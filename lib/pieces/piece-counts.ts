@@ -3,7 +3,7 @@ import { CellCounts } from '../metainfo/piece-cells.ts'
 
 /** Bits of the state of a piece in a {@link PieceTable}. */
 export const pieceFlags = { verified: 1, stored: 2, unproven: 4, unchecked: 8 } as const
-/** Position of the selection priority, 0 to 7, above the flags. */
+/** Bit position of the selection priority (0 to 7), above the flags. */
 export const priorityShift = 4
 
 const { verified, stored, unproven, unchecked } = pieceFlags
@@ -18,8 +18,8 @@ export class PieceCounts {
   #verifiedCount = 0
   #selectedLength = 0
   #selectedVerified = 0
-  #selectedMissing = 0
-  #missing: number
+  #selectedUnstored = 0
+  #unstored: number
   #uncheckedCount = 0
   #unprovenCount = 0
   #verifiedCells: CellCounts | undefined
@@ -30,7 +30,7 @@ export class PieceCounts {
     this.#layout = layout
     this.#states = states
     this.#fileBytes = new Float64Array(2 * layout.files.length)
-    this.#missing = layout.pieceCount
+    this.#unstored = layout.pieceCount
   }
 
   /** Verified bytes. All lengths here exclude padding. */
@@ -65,22 +65,22 @@ export class PieceCounts {
 
   /** Whether every selected piece is stored, and none is unchecked. */
   get selectedComplete(): boolean {
-    return this.#selectedMissing === 0 && this.#uncheckedCount === 0
+    return this.#selectedUnstored === 0 && this.#uncheckedCount === 0
   }
 
   /** Whether every piece is stored. */
   get complete(): boolean {
-    return this.#missing === 0
+    return this.#unstored === 0
   }
 
   /** Whether no piece is stored. */
   get storesNothing(): boolean {
-    return this.#missing === this.#layout.pieceCount
+    return this.#unstored === this.#layout.pieceCount
   }
 
   /** Whether there is no piece that peers may request. */
   get servesNothing(): boolean {
-    return this.#layout.pieceCount - this.#missing === this.#unprovenCount
+    return this.#layout.pieceCount - this.#unstored === this.#unprovenCount
   }
 
   /** Number of verified pieces, stored or not. */
@@ -88,17 +88,14 @@ export class PieceCounts {
     return this.#verifiedCount
   }
 
-  /** Number of stored pieces. */
   get storedCount(): number {
-    return this.#layout.pieceCount - this.#missing
+    return this.#layout.pieceCount - this.#unstored
   }
 
-  /** Number of unchecked pieces. */
   get uncheckedCount(): number {
     return this.#uncheckedCount
   }
 
-  /** Number of unproven pieces. */
   get unprovenCount(): number {
     return this.#unprovenCount
   }
@@ -137,10 +134,10 @@ export class PieceCounts {
     const is = after >> priorityShift > 0 ? 1 : 0
     this.#selectedLength += (is - was) * size
     this.#selectedVerified += (is * bit(after, verified) - was * bit(before, verified)) * size
-    this.#selectedMissing += (is * (1 - bit(after, stored)) - was * (1 - bit(before, stored))) * count
+    this.#selectedUnstored += (is * (1 - bit(after, stored)) - was * (1 - bit(before, stored))) * count
     this.#verifiedLength += verifies * size
     this.#verifiedCount += verifies * count
-    this.#missing -= stores * count
+    this.#unstored -= stores * count
     this.#unprovenCount += step(before, after, unproven) * count
     this.#uncheckedCount += checks * count
     if (verifies !== 0) {

@@ -56,7 +56,7 @@ export function coarsePieceMap(torrent: MappedPieces | undefined): PieceCell[] {
   const { verifiedCells, uncheckedCells } = table.counts
   const { lacking } = picker
   const partial = new Uint32Array(cellCount(pieceCount))
-  // Memory bounds their number.
+  // Partial pieces are few, because the memory budget limits them.
   for (const { piece } of table.blocks.values()) {
     const cell = cellOf(piece, pieceCount)
     partial[cell] = (partial[cell] ?? 0) + 1

@@ -28,7 +28,7 @@ const flags = verified | stored | unproven | unchecked
  * * `setUnchecked`: every state becomes unchecked;
  * * `setMissing`: every state becomes missing.
  *
- * A piece that becomes verified, stored or missing loses its stored blocks; `blocks.end` has to end a partial piece before.
+ * A piece that becomes verified, stored or missing loses its kept blocks. A partial piece must be ended first, by `blocks.end`.
  *
  * Only the picker calls the transitions that change which pieces are downloaded (`setVerified`, `setFound`, `setUnchecked`, `setMissing`), so that
  * it can update its own structures; other parts call the picker. Every other transition is called by the part that owns the reason.
@@ -51,20 +51,19 @@ export class PieceTable {
     this.blocks = new PieceBlocks(layout)
   }
 
-  /** Calls `listener` with each piece whose hash is found right from now on. */
+  /** Registers a listener. It is called with each piece that passes its hash check. */
   onVerified(listener: (piece: number) => void): void {
     this.#listeners.push(listener)
   }
 
   /**
-   * Calls the listeners with a piece whose hash was found right. Picker and checks have to be up to date before, as a listener may call
-   * anything.
+   * Calls the listeners with a piece that passed its hash check. The caller must have updated the picker and the checks, because a listener
+   * may call anything.
    */
   tellVerified(piece: number): void {
     for (const listener of this.#listeners) listener(piece)
   }
 
-  /** Number of pieces. */
   get pieceCount(): number {
     return this.#states.length
   }

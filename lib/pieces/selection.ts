@@ -48,7 +48,6 @@ export class Selection {
     return this.#files[index] ?? 0
   }
 
-  /** Sets the priority of a file. */
   setFile(index: number, priority: number): void {
     const before = this.#files[index]
     if (before === undefined) return
@@ -58,7 +57,7 @@ export class Selection {
     }
   }
 
-  /** Selects the bytes `[start, end)` of the torrent, or deselects them with 0; replaces other ranges inside it. */
+  /** Gives the bytes `[start, end)` of the torrent a priority besides that of their files, or removes it with 0. */
   setRange(range: Range, priority: number): void {
     const rest = this.#ranges.flatMap((known) => {
       const before = { start: known.range.start, end: Math.min(known.range.end, range.start) }

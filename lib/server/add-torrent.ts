@@ -14,7 +14,7 @@ import type { CheckedOptions } from './server-options.ts'
 
 /** Polling interval for a newly added torrent to appear in the client's list. */
 const lookEveryMs = 10
-const notALink = 'that is not a magnet link, an info hash or an http address of a .torrent file'
+const notALink = 'the source is not a magnet link, an info hash or an http(s) URL of a .torrent file'
 
 /**
  * Adds the torrent of a request's body: `application/json` `{ source, paused?, select? }`, `text/plain` with the source, or the
@@ -33,15 +33,15 @@ export async function addTorrent(
   if (type === 'application/json' || type === 'text/plain') {
     const text = (await bodies.read(request, response, limits.linkBytes)).toString()
     const { source, options } =
-      type === 'text/plain' ? { source: text.trim(), options: {} } : parseOrder(text)
+      type === 'text/plain' ? { source: text.trim(), options: {} } : parseAddBody(text)
     if (!isUrl(source)) return addLink(client, source, options, onFailure)
     // Users of the page must not reach other services on this machine or its network through the server.
-    return refuse(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
+    return orBadRequest(client.add(source, { ...options, trust: privateSources ? 'program' : 'remote' }))
   }
   const bytes = await bodies.read(request, response, limits.torrentBytes)
-  // The client would take 20 bytes for a bare info hash.
+  // `client.add` treats 20 bytes as a bare info hash.
   if (bytes[0] !== 0x64) throw new HttpError(400, 'the body is not a .torrent file')
-  return refuse(client.add(bytes))
+  return orBadRequest(client.add(bytes))
 }
 
 /** Returns whether a text is an http(s) URL, possibly in quotes. */
@@ -75,7 +75,7 @@ async function addLink(
     if (listed) onFailure(asError(thrown))
   })
   try {
-    return await refuse(Promise.race([seen, added]))
+    return await orBadRequest(Promise.race([seen, added]))
   } finally {
     listed = true
     clearInterval(timer)
@@ -95,7 +95,7 @@ async function readLink(source: string): Promise<{ link: Metainfo | Magnet; v1: 
   throw new HttpError(400, notALink)
 }
 
-function parseOrder(text: string): { source: string; options: AddOptions } {
+function parseAddBody(text: string): { source: string; options: AddOptions } {
   const value = parseJson(text)
   const { source, paused = false, select = 'all' } = value
   if (typeof source !== 'string')
@@ -118,8 +118,8 @@ export function parseJson(text: string): Record<string, unknown> {
   return { ...value }
 }
 
-/** Turns the client's refusal into an HttpError 400, because the request caused it. */
-async function refuse(added: Promise<Torrent>): Promise<Torrent> {
+/** Returns the added torrent; turns the client's refusal into an HttpError 400, because the request caused it. */
+async function orBadRequest(added: Promise<Torrent>): Promise<Torrent> {
   try {
     return await added
   } catch (thrown) {

@@ -67,7 +67,7 @@ class Body {
   /** Free bytes of the last block. */
   #free = 0
 
-  /** Returns how much memory must be added for so many bytes. */
+  /** Returns how many bytes of memory must be allocated before a chunk of `bytes` bytes fits; 0 if it fits now. */
   missing(bytes: number): number {
     return bytes <= this.#free ? 0 : this.#blockFor(bytes - this.#free)
   }

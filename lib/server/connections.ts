@@ -69,7 +69,7 @@ export class Connections {
     this.#idle.delete(socket)
   }
 
-  /** Closes the connection that has been idle for longest; only one of this host when the host is at its limit. */
+  /** Closes the longest idle connection, of this host if the host is at its limit; returns false if there is none. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     for (const socket of this.#idle) {

@@ -32,6 +32,8 @@ export class EventStreams {
   readonly #admission: Admission
   readonly #summaries: Summaries
   readonly #watchers = new Set<Watcher>()
+  /** Number of open streams, those that wait for their first news included. */
+  #open = 0
   #news: Promise<News> | undefined
   #isLooking = false
   #timer: NodeJS.Timeout | undefined
@@ -65,6 +67,7 @@ export class EventStreams {
     const over = new Promise<void>((resolve) => response.once('close', resolve))
     const watcher = { response, infoHash, isUpToDate: false }
     this.#timer ??= setInterval(() => void this.#tick(), this.#admission.limits.newsMs)
+    this.#open++
     response.write('retry: 2000\n\n')
     // A watcher that arrives between two ticks gets the latest news.
     this.#news ??= this.#look()
@@ -74,7 +77,7 @@ export class EventStreams {
       await over
       this.#watchers.delete(watcher)
     }
-    if (this.#watchers.size === 0) this.#stop()
+    if (--this.#open === 0) this.#stop()
   }
 
   /** Sends a sentence for users to all watchers. */
@@ -83,7 +86,6 @@ export class EventStreams {
     for (const { response } of this.#watchers) if (!response.writableNeedDrain) response.write(event)
   }
 
-  /** Closes all streams. */
   close(): void {
     this.#stop()
     for (const { response } of this.#watchers) response.destroy()
@@ -99,8 +101,9 @@ export class EventStreams {
 
   async #look(): Promise<News> {
     this.#isLooking = true
-    const { all, changed } = await this.#summaries.look()
-    this.#isLooking = false
+    const { all, changed } = await this.#summaries.look().finally(() => {
+      this.#isLooking = false
+    })
     // The last watcher left meanwhile.
     if (this.#timer === undefined) this.#news = undefined
     const nodes = dhtNodes(this.#catalog.client)

@@ -58,7 +58,7 @@ export const serverLimits: ServerLimits = {
   watchersOfHost: 8,
   // Newer speeds and progress would not help users.
   newsMs: 1000,
-  // They take milliseconds, unless a client is slow; a list then holds up to 64 KB.
+  // These requests take milliseconds, unless a client is slow; a list then holds up to 64 KB.
   requests: 128,
   requestsOfHost: 32,
   // Browsers and players do not pipeline. Each request may hold headers of the full length: 16 MB together.
@@ -68,7 +68,7 @@ export const serverLimits: ServerLimits = {
   headerBytes: 16 << 10,
   // Headers arrive in one or two packets; a client that sends them byte by byte can hold a connection for this long.
   headersMs: 10_000,
-  // The largest .torrent at 2 Mbit/s.
+  // The largest .torrent at 2.3 Mbit/s.
   requestMs: 120_000,
   // Real .torrent files of a million pieces have 20 MB.
   torrentBytes: 32 << 20,
@@ -82,6 +82,6 @@ export const serverLimits: ServerLimits = {
   stalledMs: 60_000,
   // A player that reads nothing for so long has a full buffer or is paused; it opens a new stream when it continues.
   yieldMs: 60_000,
-  // By then, a film paused for buffering has its readahead window, or its swarm is too slow.
+  // A film that was paused for buffering has filled its readahead window by then, unless its swarm is too slow.
   parkMs: 300_000
 }

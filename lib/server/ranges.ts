@@ -6,13 +6,13 @@ export interface ByteRange {
 
 /** A request for more ranges gets the whole file; players and resumed downloads need few. */
 const mostRanges = 64
-/** Ranges with a smaller gap are joined: the header of another part would be longer than the gap. */
+/** Ranges with a gap up to this are joined: the header of another part would be longer than the gap. */
 const gapBytes = 80
 
 /**
- * Parses a `Range` header for a file (RFC 9110, 14). Returns the ranges in header order, with touching ones joined. Returns
- * `'whole'` to ignore the header, because it is malformed, has another unit or too many ranges, or the file is empty. Returns
- * `'unsatisfiable'` when no range is inside the file.
+ * Parses a `Range` header for a file (RFC 9110, 14). Returns the ranges in header order; overlapping ones, and ones with a gap of at
+ * most 80 bytes, are joined. Returns `'whole'` to ignore the header, because it is malformed, has another unit or too many ranges, or
+ * the file is empty. Returns `'unsatisfiable'` when no range is inside the file.
  */
 export function parseRanges(
   header: string | undefined,

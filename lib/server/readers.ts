@@ -8,7 +8,7 @@ import { drained } from './respond.ts'
 import { Slots, tooMany } from './slots.ts'
 
 /**
- * The responses that send files, limited in number. A response whose client has read nothing for a while may be closed for a new
+ * The responses that send files, limited in number. A response whose client has not taken a chunk for a while may be closed for a new
  * one. After longer, it releases its readahead window in the torrent until the client continues, because a paused player keeps its
  * connection for hours.
  */
@@ -45,7 +45,7 @@ export class Readers {
     return reader
   }
 
-  /** Closes the reader that has been stalled for longest; only one of this host when the host is at its limit. */
+  /** Closes the longest stalled reader, of this host if the host is at its limit; returns false if none has stalled for `yieldMs`. */
   #makeRoom(host: string | undefined): boolean {
     const isHostFull = this.#slots.isHostFull(host)
     let longest: Reader | undefined
@@ -73,7 +73,7 @@ export class Reader {
   readonly host: string | undefined
   /** Called once, when the response is closed. */
   onEnd: (() => void) | undefined
-  /** When the client stopped reading, on the monotonic clock; `Infinity` while it reads. */
+  /** When the current write began to wait for the client, on the monotonic clock; `Infinity` while no write waits. */
   stalledAt: number = Number.POSITIVE_INFINITY
   readonly #response: ServerResponse
   #stream: FileStream | undefined

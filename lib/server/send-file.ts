@@ -36,7 +36,7 @@ export async function sendFile(
   readers: Readers
 ): Promise<void> {
   const { torrent, file, index } = target
-  // The client would take the beginning for the requested time; with a Range header it asked for bytes.
+  // Otherwise the client would play the beginning as if it were the requested time. With a Range header it asked for bytes.
   if (request.headers['timeseekrange.dlna.org'] !== undefined && request.headers.range === undefined)
     throw new HttpError(406, 'seeking by time is not supported: use byte ranges (Range)')
   const etag = `"${torrent.infoHash}-${index}"`

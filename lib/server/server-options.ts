@@ -20,7 +20,7 @@ export interface ServerOptions {
   /** Maximum open connections; default 512. Further ones replace an idle connection, or get a 503. */
   readonly maxConnections?: number | undefined
   /**
-   * Maximum files that are sent at the same time; default 128. A further one closes a stream whose client has read nothing for a
+   * Maximum files that are sent at the same time; default 128. A further one closes a stream whose client has not taken 256 KiB within a
    * minute, or gets a 503.
    */
   readonly maxStreams?: number | undefined
@@ -88,7 +88,7 @@ function checkCount(option: string, value: unknown): void {
     (Number.isInteger(value) || value === Number.POSITIVE_INFINITY)
   )
     return
-  throw refusal(option, value, 'must be a whole number from 1 on, or Infinity')
+  throw refusal(option, value, 'must be a whole number of at least 1, or Infinity')
 }
 
 function isOrigin(value: unknown): boolean {

@@ -8,12 +8,12 @@ const mostPeersShown = 200
 
 /** An error as JSON. */
 export interface TorrentFault {
-  /** A code of `errorCodes`; null for an error of another kind. */
+  /** The error's `code`, usually one of `errorCodes`; null if it has none. */
   readonly code: string | null
   readonly message: string
 }
 
-/** The line of a torrent in the list. */
+/** A torrent in the list of the page. */
 export interface TorrentSummary {
   readonly infoHash: string
   readonly name: string
@@ -58,7 +58,7 @@ export interface TorrentDetail {
   readonly peers: readonly object[]
 }
 
-/** Returns the line of a torrent. */
+/** Returns the current entry of a torrent for the list. */
 export function summarise(torrent: Torrent): TorrentSummary {
   const { timeRemaining } = torrent
   return {

@@ -19,7 +19,6 @@ export class BadCopies {
     this.#onDrop = onDrop
   }
 
-  /** Returns the bad copy of a piece. */
   get(piece: PieceIndex): PieceBuffer | undefined {
     return this.#buffers.get(piece)
   }
@@ -63,7 +62,7 @@ export class BadCopies {
     return true
   }
 
-  /** Returns the oldest copy; copies that a piece continues from come last. */
+  /** Returns the piece with the oldest copy; copies that a piece continues from come last. */
   #oldest(): number | undefined {
     for (const piece of this.#buffers.keys()) if (!this.#kept.has(piece)) return piece
     const [first] = this.#kept

@@ -4,7 +4,7 @@ import { PieceBuffer } from './piece-buffer.ts'
 
 /** Limit of spare buffers, in bytes. They are kept because new memory costs more than all other work on a piece. */
 const spareBytes = 24 << 20
-/** Spare buffers are kept only while all memory in use is below this share of the budget, as for pieces without readers. */
+/** Spare buffers are kept only in this share of the budget; the rest stays free for pieces that readers need. */
 const sparePart = 3 / 4
 
 /** Buffers for whole pieces: reserved in an account while in use, and counted as spare memory of the budget until reused. */
@@ -15,7 +15,7 @@ export class BufferPool {
   readonly #spare: PieceBuffer[] = []
   /** Number of spare buffers that are counted as the reservations of pieces without a buffer, not as spare memory. */
   #promised = 0
-  /** Buffers with work under way that may outlast their piece; not reused afterwards. */
+  /** Buffers that background work still uses; one that is released meanwhile is not reused. */
   readonly #pinned = new LazySet<PieceBuffer>()
   readonly #stopReclaiming: () => void
 

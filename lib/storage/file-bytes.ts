@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { byteLengthOf } from './byte-range.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import type { FileOwnership } from './file-ownership.ts'
@@ -70,7 +70,10 @@ export class FileBytes {
     await this.#parts.sync()
   }
 
-  /** Returns where bytes can be read on other threads; throws ERR_STORAGE_PATH when something else is at the path of a file. */
+  /**
+   * Returns where bytes can be read on other threads.
+   * @throws TorrentError ERR_STORAGE_PATH when something else is at the path of a file, ERR_STORAGE_READ when its folder is missing.
+   */
   segments(byteOffset: number, length: number): StorageSegment[] {
     const segments: StorageSegment[] = []
     const end = byteOffset + length
@@ -99,7 +102,7 @@ export class FileBytes {
     const states = this.#files.states.all
     for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
       if (this.#parts.isEmpty) return
-      if (fileIndex % filesOfStep === filesOfStep - 1) await shareTurn()
+      if (fileIndex % filesOfStep === filesOfStep - 1) await yieldToEventLoop()
       const isWanted = states[fileIndex]?.wanted === true
       if (isWanted && !this.#ownership.isUndecided(fileIndex)) await this.#moveFile(fileIndex)
     }
@@ -135,7 +138,7 @@ export class FileBytes {
     const file = this.#layout.files[fileIndex]
     const state = this.#files.states.all[fileIndex]
     if (file === undefined || state === undefined) return
-    // The caller is about to read the current content.
+    // The caller reads the current content, so an earlier lookup no longer describes what was read.
     this.#files.states.forget(fileIndex)
     if (file.pad) {
       segments.push({ path: undefined, fileOffset: start - file.offset, length: end - start })

@@ -1,7 +1,7 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { bitsOf, setBit } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { FilesOnDisk } from './files-on-disk.ts'
 
 /** The resume record names the file. */
@@ -146,7 +146,7 @@ export class FileOwnership {
     this.onAccepted?.(fileIndex)
   }
 
-  /** Reads whether a file is missing, empty or all zeros, as other programs leave preallocated files. */
+  /** Reads a file and returns whether it is missing, empty or all zeros; other programs preallocate files with zeros. */
   async isBlank(fileIndex: number): Promise<boolean> {
     const { files } = this.#options
     await files.states.probeFile(fileIndex)
@@ -159,7 +159,7 @@ export class FileOwnership {
       if (count === 0) return true
       if (slice.subarray(0, count).some((byte) => byte !== 0)) return false
       at += count
-      await shareTurn()
+      await yieldToEventLoop()
     }
   }
 

@@ -1,13 +1,12 @@
 import type { Layout } from '../metainfo/layout.ts'
 import type { TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { runStepsInTurns, type Steps, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps, yieldToEventLoop } from '../util/slices.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
 import { fileStat, type StorageFs } from './storage-fs.ts'
 
-/** State of one file. */
 export interface FileState {
   /** Whether the file may be created. */
   wanted: boolean
@@ -62,15 +61,15 @@ export class FileStates {
 
   /** Makes the states of all files; call it once, first. `created` are the paths that an earlier run created. */
   async begin(created: ReadonlySet<string>): Promise<void> {
-    await runStepsInTurns(this.#beginSteps(created))
+    await runStepsInSlices(this.#beginSteps(created))
   }
 
   /** Looks up every file. */
   async probe(): Promise<void> {
     await this.#paths.remembering(async () => {
       for (let start = 0; start < this.#states.length; start += filesOfPart) {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await this.#probePart(start, Math.min(this.#states.length, start + filesOfPart))
       }
     })
@@ -178,6 +177,6 @@ function setMissing(state: FileState, path: string): void {
   state.found = null
   state.path = path
   state.missing = true
-  // Others removed it, so a new file would not be the one made here.
+  // Another program removed the file, so a file that appears there later is not ours.
   state.created = false
 }

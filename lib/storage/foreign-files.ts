@@ -5,8 +5,8 @@ import type { FileStat, StorageStats } from './storage.ts'
 
 /**
  * Returns the files of the layout that presumably existed before the torrent: they have content, and no resume record says that they belong
- * to the torrent. A record about the same folder names such files, unless its trust is `unproven`. A record of any trust proves a file
- * whose modification time it has to the nanosecond, because only a program that saw the file knows that time.
+ * to the torrent. A record about the same folder says so by name, unless its trust is `unproven`. A record of any trust says so by the
+ * size and the modification time of a file, to the nanosecond, because only a program that saw the file knows that time.
  */
 export function foreignFiles(
   layout: Layout,

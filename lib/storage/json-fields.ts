@@ -47,7 +47,6 @@ export class JsonFields {
     return this.#values.get(name)
   }
 
-  /** Returns a string field. */
   string(name: string): string {
     return asString(this.value(name))
   }

@@ -8,7 +8,6 @@ import { isMissing, type StorageFs } from './storage-fs.ts'
 /** The limit of Linux. */
 const mostLinks = 40
 
-/** Options of {@link Links}. */
 export interface LinksOptions {
   readonly fs: StorageFs
   /** Links that an earlier storage of the torrent accepted; if given, all others are refused. */

@@ -28,7 +28,7 @@ export class PieceBuffer {
   #bytes: Uint8Array
   /** Bytes that are requested from peers; zeros of padding follow (BEP 47). */
   #requested = 0
-  /** State by block. A plain array, because there are very many for small pieces. */
+  /** State by block. A plain array, because a typed array would cost more for the few blocks of a small piece. */
   #blocks: number[] = []
   #missing = 0
   /** Made when the first bytes are hashed before the piece is complete. */

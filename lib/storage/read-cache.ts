@@ -40,7 +40,7 @@ export class CachePage {
 export class ReadCache {
   readonly #layout: Layout
   readonly #storage: Storage
-  readonly #had: (piece: number) => boolean
+  readonly #isStored: (piece: number) => boolean
   readonly #ceiling: number
   #most: number
   #aheadBytes = mostAhead
@@ -55,17 +55,20 @@ export class ReadCache {
   #ticks = 0
   #closed = false
 
-  /** Makes a cache of at most `bytes` of pages without held views, less while it has few readers. `had` tells which pieces may be read. */
+  /**
+   * Makes a cache of at most `bytes`, less while it has few readers; pages with held views may exceed it. `isStored` tells which pieces may
+   * be read.
+   */
   constructor(
     layout: Layout,
     storage: Storage,
-    had: (piece: number) => boolean,
+    isStored: (piece: number) => boolean,
     bytes: number,
     budget: MemoryBudget
   ) {
     this.#layout = layout
     this.#storage = storage
-    this.#had = had
+    this.#isStored = isStored
     this.#ceiling = Math.max(2, Math.floor(bytes / pageBytes))
     this.#most = Math.min(this.#ceiling, sharedPages)
     this.#budget = budget
@@ -232,7 +235,7 @@ export class ReadCache {
     const start = index * pageBytes
     if (start < 0 || start >= this.#layout.length) return false
     const pieces = this.#layout.piecesOf({ start, end: Math.min(start + pageBytes, this.#layout.length) })
-    for (let piece = pieces.start; piece < pieces.end; piece++) if (!this.#had(piece)) return false
+    for (let piece = pieces.start; piece < pieces.end; piece++) if (!this.#isStored(piece)) return false
     return true
   }
 

@@ -27,7 +27,6 @@ export async function fileIdOf(fs: StorageFs, path: string): Promise<FileId | un
   }
 }
 
-/** A folder and all folders above it. */
 export class FoldersAbove {
   readonly #fs: StorageFs
   readonly #paths: ReadonlySet<string>
@@ -52,8 +51,8 @@ export class FoldersAbove {
   }
 
   /**
-   * Returns whether a folder is one of them. Compares device and inode, because a file system may know a folder by many names, or paths
-   * when the folder does not exist.
+   * Returns whether a folder is one of them. Compares device and inode, because a folder may have many names; compares paths if
+   * the folder does not exist.
    */
   async has(folder: string): Promise<boolean> {
     const id = await fileIdOf(this.#fs, folder)
@@ -62,8 +61,8 @@ export class FoldersAbove {
   }
 }
 
-/** Returns whether `folder` is `outer` or inside it. */
-export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
+/** Returns whether the real path of a folder is `outer` or below it. */
+export async function isInside(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 

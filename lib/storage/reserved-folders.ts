@@ -99,7 +99,7 @@ export class ReservedFolders {
       )
     }
     if (startsWith(elements, reserved.elements)) {
-      // The names are equal as such or on some file systems; if both exist, their inodes tell.
+      // The names match exactly, or only on some file systems; in that case the inodes decide if both exist.
       const at = path.split(sep).slice(0, reserved.path.split(sep).length).join(sep)
       return at === reserved.path || this.#mayBeOne(at, reserved.path)
     }
@@ -118,7 +118,7 @@ export class ReservedFolders {
     if (parent !== folder && !this.#compared.has(parent)) await this.#compare(parent)
     const id = await fileIdOf(this.#fs, folder)
     for (const one of await this.#find()) {
-      // A folder created later cannot be one that exists now.
+      // A reserved folder that does not exist yet cannot be this folder, which exists.
       one.id ??= await fileIdOf(this.#fs, one.path)
       if (!one.holdsData && id !== undefined && one.id === id) throw refusal(folder, one.path)
     }

@@ -35,7 +35,7 @@ export interface ResumeRecord {
     /** Further wanted byte ranges, with their priority if it is not the default. */
     readonly ranges: readonly (Range & { readonly priority?: number })[]
   }
-  /** Spelling of file names; undefined when they have only one, and in records of version 0.1. */
+  /** How file names are spelled on disk; undefined when all spellings are the same, and in records of version 0.1. */
   readonly spelling?: Spelling
   /**
    * One bit for each file of the layout that belongs to the torrent; unless `clean`, also for files that were about to be created.
@@ -112,7 +112,9 @@ export function openResume(bytes: Uint8Array): {
   readonly json: string
   readonly mac: string | undefined
 } {
-  if (bytes.byteLength > maxRecordLength) throw unreadable(`it has ${bytes.byteLength} bytes`)
+  if (bytes.byteLength > maxRecordLength) {
+    throw unreadable(`it has ${bytes.byteLength} bytes, more than ${maxRecordLength}`)
+  }
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')
   const line = text.indexOf('\n')
   const head = text.slice(0, Math.max(0, line))

@@ -30,7 +30,7 @@ export interface ResumeWriterOptions {
   /** Folder of the data. */
   readonly path: string
   readonly layout: Layout
-  /** Spelling of the file names, if there are several. */
+  /** How file names are spelled on disk; undefined when all spellings are the same. */
   readonly spelling: Spelling | undefined
   readonly storage: Storage
   /**

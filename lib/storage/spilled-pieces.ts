@@ -60,8 +60,8 @@ export class SpilledPieces {
   }
 
   /**
-   * Reads blocks of a piece back into its buffer and calls `filled` for each, and without a block between reads. When `filled` returns
-   * false, the piece is no longer needed and reading stops. Resolves with false when storage has lost blocks.
+   * Reads blocks of a piece back into its buffer and calls `filled` for each. Also calls it without a block, before and after each read, to
+   * ask whether the piece is still needed; `false` ends the reading. Resolves with false when storage has lost blocks.
    */
   async readBack(
     buffer: PieceBuffer,

@@ -73,7 +73,7 @@ export function storageError(error: unknown, action: 'read' | 'write', path: str
   const known = code === undefined ? undefined : sentences[code]
   const details = { path, ...(code === undefined ? {} : { code }) }
   if (known !== undefined) {
-    // Only "too many open files" applies to reads and writes alike.
+    // "Too many open files" has the code of a read in the table, but can fail a write too.
     const errorCode = known[0] === 'ERR_STORAGE_READ' && action === 'write' ? 'ERR_STORAGE_WRITE' : known[0]
     return new TorrentError(errorCode, known[1](path), { cause: error, details })
   }

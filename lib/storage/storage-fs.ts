@@ -60,13 +60,13 @@ export const nodeFs: StorageFs = {
   readdir: (path: string): Promise<string[]> => readdir(path)
 }
 
-/** Undefined on Windows, which lacks these flags. */
+/** 0 on Windows, which lacks these flags. */
 const noFollow = constants.O_NOFOLLOW ?? 0
 const noBlock = constants.O_NONBLOCK ?? 0
 
 /**
- * Flags of open(2) that storage uses. With them, opening does not follow a symbolic link in the last path element, and does not block on a
- * FIFO at the path of a file; positioned reads and writes fail on a FIFO.
+ * Flags of open(2) that storage uses. Except with `folder`, opening does not follow a symbolic link in the last path element, and does not
+ * block on a FIFO at the path of a file; positioned reads and writes fail on a FIFO.
  */
 export const openFlags: Readonly<Record<'read' | 'update' | 'create' | 'replace' | 'folder', number>> = {
   read: constants.O_RDONLY | noFollow | noBlock,

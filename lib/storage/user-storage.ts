@@ -24,8 +24,12 @@ export class UserStorage implements Storage {
       this.select = (wanted) => this.#ask('write', () => storage.select?.(wanted))
     }
     if (storage.segments !== undefined) {
-      // If it throws or returns no list, the bytes are read with `read` instead.
-      this.segments = (byteOffset, length) => [...(storage.segments?.(byteOffset, length) ?? [])]
+      // When this throws, the bytes are read with `read` instead.
+      this.segments = (byteOffset, length) => {
+        const segments: unknown = storage.segments?.(byteOffset, length)
+        if (isCovering(segments, length)) return segments
+        throw odd('segments', segments, `a list of segments of ${length} bytes in all`)
+      }
     }
     if (storage.stats !== undefined) this.stats = () => this.#stats()
     if (storage.inPlace !== undefined) this.inPlace = (fileIndex) => this.#inPlace(fileIndex)
@@ -92,6 +96,11 @@ export class UserStorage implements Storage {
       throw storageError(thrown, action, name)
     }
   }
+}
+
+function isCovering(segments: unknown, length: number): segments is StorageSegment[] {
+  if (!Array.isArray(segments)) return false
+  return segments.reduce((sum, segment) => sum + Number(segment?.length), 0) === length
 }
 
 function odd(method: string, answer: unknown, expected: string): TorrentError {

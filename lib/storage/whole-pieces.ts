@@ -3,18 +3,19 @@ import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { equalBytes } from '../util/bytes.ts'
 import type { PieceIndex } from '../util/indices.ts'
+import { throwLater } from '../util/user-code.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
 import { BadCopies } from './bad-copies.ts'
 import { type BlockDigests, digestsOf } from './block-digests.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
-import { throwLater, type WorkTracker } from './work-tracker.ts'
+import type { WorkTracker } from './work-tracker.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /**
- * Bytes of complete pieces awaiting their write above which only readers may begin pieces: a network faster than the disk would only fill
- * memory.
+ * Limit of complete pieces that wait to be written, in bytes. Above it, only readers may begin pieces, because a network faster than the
+ * disk would only fill memory.
  */
 const mostQueuedBytes = 16 << 20
 
@@ -65,8 +66,8 @@ export class WholePieces {
     return this.#verified.size
   }
 
-  /** Whether storage is so far behind that no more pieces should be begun. */
-  get areBehind(): boolean {
+  /** Whether storage is so far behind that only readers may begin more pieces. */
+  get isBehind(): boolean {
     return this.#verified.size >= this.#mostQueued
   }
 

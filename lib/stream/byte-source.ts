@@ -2,7 +2,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import type { EarlyBytes } from '../storage/verified-reader.ts'
 
-/** The questions of streams to their torrent. */
+/** Functions of a torrent that its streams call. */
 export interface ByteSource {
   readonly layout: Layout
   /** Returns a number that no other window of this source has. */

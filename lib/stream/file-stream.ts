@@ -7,7 +7,7 @@ import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
 import { callListeners } from '../util/user-code.ts'
 import type { ByteSource, StreamedFile } from './byte-source.ts'
-import { indexTailBytes } from './index-tail.ts'
+import { containerIndexBytes } from './container-index.ts'
 import { Lookahead } from './lookahead.ts'
 
 /** Maximum bytes of a chunk. */
@@ -17,7 +17,7 @@ const chunkBytes = 256 << 10
 const tailUpTo = 1 << 20
 /** Time after which a player is assumed to need the index. */
 const tailDelayMs = 2000
-/** Time after which the rest of a piece is needed whose bytes were delivered unverified, wherever the cursor is. */
+/** Once bytes of a piece were delivered unverified, the rest of it is needed after this time, wherever the cursor is. */
 const proofDelayMs = 1000
 
 /** Options of {@link FileStream}. */
@@ -87,7 +87,7 @@ export class FileStream extends Readable {
 
   /**
    * Creates a stream, which requests nothing before the first read.
-   * @throws RangeError (`ERR_OUT_OF_RANGE`) unless start and end are whole numbers from 0 on, with start at most end and the file's length.
+   * @throws RangeError (`ERR_OUT_OF_RANGE`) unless start and end are whole numbers of at least 0, with start at most end and the file's length.
    */
   constructor(file: StreamedFile, source: ByteSource, options: FileStreamOptions = {}) {
     checkOptions(options)
@@ -141,7 +141,7 @@ export class FileStream extends Readable {
   /** @internal Called once when the stream is destroyed, which also happens after its end. */
   onDestroyed: (() => void) | undefined
 
-  /** @internal Keeps exceptions of listeners out of the stream, and an `error` without a listener from ending the program. */
+  /** @internal Calls listeners so that one that throws does not break the stream. An `error` without listeners does not end the program. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     // All ways of reading emit 'data'.
     if (event === 'data') {
@@ -247,7 +247,7 @@ export class FileStream extends Readable {
     this.#unproven.get(piece)?.()
     this.#unproven.delete(piece)
     if (!right) {
-      const message = `piece ${piece}, of which unverified bytes were delivered, was wrong: open a new stream`
+      const message = `piece ${piece} failed its hash check after unverified bytes of it were delivered: open a new stream`
       this.destroy(new TorrentError('ERR_STREAM_UNVERIFIED', message, { details: { piece } }))
     } else if (this.#wanted) this.#next()
   }
@@ -284,12 +284,15 @@ export class FileStream extends Readable {
     this.#source.setWindow(this.#id, undefined, false)
   }
 
-  /** Opens a window over the end of a file whose index a player needs soon, behind the first seconds. */
+  /** Opens a window over the end of a file whose container index a player needs soon; pieces at the cursor come first. */
   #openTail(): void {
     const { file } = this
     if (this.#tailId !== 0 || this.#position >= tailUpTo) return
     const end = file.offset + file.length
-    const pieces = this.#source.layout.piecesOf({ start: end - indexTailBytes(file.name, file.length), end })
+    const pieces = this.#source.layout.piecesOf({
+      start: end - containerIndexBytes(file.name, file.length),
+      end
+    })
     if (pieces.end === pieces.start) return
     this.#tailId = this.#source.nextStreamId()
     this.#follow(this.#tailId, pieces, tailDelayMs)
@@ -327,16 +330,15 @@ function checkOptions(options: FileStreamOptions): void {
   checkType('emitClose', emitClose, 'boolean', streamOptionRefusal)
   if (highWaterMark !== undefined) checkOffset('highWaterMark', highWaterMark, Number.MAX_SAFE_INTEGER)
   if (encoding != null && !Buffer.isEncoding(encoding))
-    throw streamOptionRefusal('encoding', `${show(encoding)} is none that Node knows`)
+    throw streamOptionRefusal('encoding', `${show(encoding)} is not an encoding that Node knows`)
 }
 
-/** Returns the error for an option of a stream. */
 export function streamOptionRefusal(option: string, reason: string): TorrentError {
   return new TorrentError('ERR_STREAM_OPTION', `option ${option}: ${reason}`, { details: { option } })
 }
 
 function checkOffset(name: string, value: number, most: number): void {
-  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, value, 'a whole number from 0 on')
+  if (!Number.isSafeInteger(value) || value < 0) throw outOfRange(name, value, 'a whole number of at least 0')
   if (value > most) throw outOfRange(name, value, `at most ${most}`)
 }
 

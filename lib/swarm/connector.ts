@@ -44,8 +44,8 @@ export interface ConnectorEvents {
 
 /**
  * Dials candidates, one variant after another, and waits for the handshake. If an address cannot be reached, the next variant with
- * another transport follows. If the peer closes the connection before it sends a byte, as clients do that demand or refuse encryption,
- * the next variant follows. A peer that stays silent or has begun to answer is not dialled again.
+ * another transport follows. If the peer closes the connection before it sends a byte, the next variant follows, because clients that
+ * require or refuse encryption do so. A peer that stays silent or has begun to answer is not dialled again.
  */
 export class Connector {
   readonly #options: ConnectorOptions

@@ -1,7 +1,7 @@
 import type { CachePage, ReadCache } from '../storage/read-cache.ts'
 
-/** Maximum bytes in the wire and its stream: handed over by the wire, and not yet counted by the connection. */
-const handedOver = 256 << 10
+/** Maximum bytes that the wire counts as sent while its stream still buffers them, so that the connection does not count them yet. */
+const streamBufferMax = 256 << 10
 
 /** Consecutive blocks of one cache page that were handed to a connection. */
 interface Departure {
@@ -11,7 +11,7 @@ interface Departure {
   end: number
 }
 
-/** Blocks that one connection may not have sent yet. Their pages of the read cache must stay until it has. */
+/** Blocks that may still be unsent in one connection. Holds their pages of the read cache until they are sent. */
 export class DepartingBlocks {
   readonly #cache: ReadCache
   /** Oldest first. */
@@ -30,7 +30,7 @@ export class DepartingBlocks {
       last.blocks++
       last.end = sent
     } else this.#departures.push({ page, blocks: 1, end: sent })
-    const out = sent - queued - handedOver
+    const out = sent - queued - streamBufferMax
     for (
       let first = this.#departures[0];
       first !== undefined && first.end <= out;

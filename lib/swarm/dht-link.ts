@@ -6,7 +6,6 @@ import type { TorrentDht, TorrentDhtOptions } from './swarm-host.ts'
 /** Maximum DHT nodes used from one .torrent file; a few are enough to join the DHT. */
 const mostNodes = 32
 
-/** Options of a {@link DhtLink}. */
 export interface DhtLinkOptions extends TorrentDhtOptions {
   /** Undefined when the client runs no DHT. */
   readonly dht: TorrentDht | undefined

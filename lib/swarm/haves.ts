@@ -31,7 +31,7 @@ export class Haves {
   #timer: NodeJS.Timeout | undefined
   /** Flushes haves that no other message carried along. */
   #flushTimer: NodeJS.Timeout | undefined
-  /** Haves to send later, for pieces that the peer has itself. Peers may share a list. */
+  /** Haves to send later, by peer, for pieces that the peer has itself. Several peers may share one array. */
   readonly #owed = new LazyMap<number, (readonly number[])[]>()
 
   constructor(options: HavesOptions) {
@@ -80,7 +80,7 @@ export class Haves {
     else peer.wire.haveMany(this.#served())
   }
 
-  /** Announces a new piece: within milliseconds to peers that lack it, and within a second to peers that have it. */
+  /** Announces a new piece: within 250 ms to peers that lack it, and within about a second to peers that have it. */
   got(piece: number): void {
     // A peer that connects later learns of it from `begin`.
     if (this.#options.peers.size === 0) return
@@ -139,7 +139,7 @@ export class Haves {
           canWait
         )
       if (known.length === 0) continue
-      // A super-seed waits for this have, and other peers see our progress.
+      // The peer is told later although it has the piece: a super-seed waits for this have, and other peers track our progress.
       const owed = this.#owed.get(id)
       if (owed === undefined) this.#owed.set(id, [known])
       else owed.push(known)

@@ -14,14 +14,14 @@ const mostOrphans = 4
 /** Milliseconds that a single peer has for the whole metadata, plus `aloneMsPerMiB`; then the next peer is asked as well. */
 const aloneMs = 5000
 const aloneMsPerMiB = 2000
-/** How often each piece is sent to one peer, on average. Choking does not apply to metadata, so this bounds it. */
+/** Maximum times that each piece is sent to one peer, on average. Choking does not limit metadata uploads. */
 const mostServings = 4
 
 /**
  * Exchanges the `info` dictionary with peers (BEP 9): collects it from several peers at once while it is unknown, and serves it once it
  * is known. Each length that peers claim is collected separately, so a false claim costs only bandwidth. When the pieces of several peers
- * do not match the info hash, each peer of that length is asked for the whole metadata. The next peer is asked when the time of the
- * previous ones is over; their attempts continue, because a slow peer may be right.
+ * do not match the info hash, each peer of that length is asked for the whole metadata. The next peer is asked when the previous
+ * ones have used up their time; their attempts continue, because a slow peer may be right.
  */
 export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   readonly #infoHashes: InfoHashes
@@ -213,22 +213,22 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   }
 
   /** @internal Returns the highest cost of any attempt; see {@link MetadataHolder}. */
-  waste(): number {
+  cost(): number {
     const now = monotonicMs()
-    return Math.max(...this.#attempts().map((attempt) => this.#waste(attempt, now)))
+    return Math.max(...this.#attempts().map((attempt) => this.#cost(attempt, now)))
   }
 
   /** @internal Drops the attempt with the highest cost. */
-  spare(): void {
+  dropCostliest(): void {
     const now = monotonicMs()
-    const most = this.waste()
-    const last = this.#attempts().find((attempt) => this.#waste(attempt, now) === most)
+    const most = this.cost()
+    const last = this.#attempts().find((attempt) => this.#cost(attempt, now) === most)
     if (last === undefined) return
     this.#release(last)
     last.drop(now)
   }
 
-  #waste(attempt: MetadataAttempt, now: number): number {
+  #cost(attempt: MetadataAttempt, now: number): number {
     if (attempt.held === 0) return Number.NEGATIVE_INFINITY
     return attempt.timeLeft(now) / this.#claims(attempt.length)
   }

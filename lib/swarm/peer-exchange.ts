@@ -102,7 +102,7 @@ export class PeerExchange implements ContactEvents {
     const peers = this.#policy.hear(peer.id, message, monotonicMs(), this.#isComplete())
     if (peers === 'flood')
       throw new TorrentError('ERR_WIRE_LIMIT', 'the peer sends peer exchange messages too often')
-    if (log.enabled) log('%s tells of %d peers, taken %d', toldBy, message.added.length, peers.length)
+    if (log.enabled) log('%s sent %d peers, %d accepted', toldBy, message.added.length, peers.length)
     this.#discovery.add(
       'pex',
       peers.map(({ address, flags }) => ({ ...address, flags })),

@@ -1,5 +1,5 @@
 import type { AddressBook, Candidate } from '../discovery/address-book.ts'
-import { holderOf } from '../discovery/address-scope.ts'
+import { siteOf } from '../discovery/address-scope.ts'
 import type { Outcome } from '../discovery/back-off.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { DialVariant } from '../discovery/dial-variant.ts'
@@ -17,7 +17,7 @@ import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Connector, type ConnectorOptions } from './connector.ts'
-import { peerToEvict, seatOf } from './eviction.ts'
+import { countedConnection, peerToEvict } from './eviction.ts'
 import { Member } from './member.ts'
 import { Peer } from './peer.ts'
 import type { PeerConnection } from './pending-handshakes.ts'
@@ -138,7 +138,7 @@ export class PeerManager {
     peer.address = { host: peer.connection.remote.host, port }
     member.listens = true
     book.add(peer.address, 'incoming', monotonicMs())
-    member.claims = book.claim(peer.address)
+    member.marksConnected = book.markConnected(peer.address)
   }
 
   /** Bans a peer that sent bad data, even if it has disconnected, and closes its connections. */
@@ -183,8 +183,8 @@ export class PeerManager {
   #keepConnected({ host, port }: PeerAddress): void {
     for (const member of this.#members.values()) {
       const { address } = member.peer
-      if (!member.listens || member.claims || address.port !== port || address.host !== host) continue
-      member.claims = this.#options.book.claim(address)
+      if (!member.listens || member.marksConnected || address.port !== port || address.host !== host) continue
+      member.marksConnected = this.#options.book.markConnected(address)
     }
   }
 
@@ -226,25 +226,25 @@ export class PeerManager {
     this.peers.set(peer.id, peer)
     this.#members.set(peer.id, member)
     if (log.enabled) logEnds(peer)
-    const seat = seatOf(peer, () => this.#evict(member))
-    member.leaveSeat = budget.seat(peer.connection.remote.host, seat)
+    const counted = countedConnection(peer, () => this.#evict(member))
+    member.uncount = budget.countNetwork(peer.connection.remote.host, counted)
     this.#startTicking()
     onPeer(peer)
     return member
   }
 
   /**
-   * Returns whether a peer may join: it is not connected yet, and its holder is below `limits.peersPerHost`. When both sides dial each
-   * other at the same time, both must keep the same connection. A connection that we dialled stays if the peer has answered on it,
-   * because the peer has accepted it. Otherwise the connection stays that the side with the higher id dialled. Thus no connection closes
-   * that both sides already use. Only then, and only from the same host, does a new connection replace a peer, because ids are public.
+   * Returns whether a peer may join: it is not connected yet, and its site (`siteOf`) has fewer than `limits.peersPerHost`
+   * peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has answered on the
+   * connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id stays. A new
+   * connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
    */
   #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
     const id = toHex(peerId)
-    const holder = holderOf(connection.remote.host)
+    const site = siteOf(connection.remote.host)
     let free: number = limits.peersPerHost
     for (const peer of this.peers.values()) {
-      if (holder !== undefined && peer.holder === holder && --free === 0) return false
+      if (site !== undefined && peer.site === site && --free === 0) return false
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&
@@ -270,8 +270,8 @@ export class PeerManager {
   }
 
   /**
-   * Evicts a peer for a newcomer: one of a network above its share, otherwise one with a lower priority (BEP 40). Frees the slot at once;
-   * returns whether it did.
+   * Evicts a peer for a newcomer: one of a network above its share, otherwise one with a lower priority (BEP 40). Returns whether a
+   * connection was freed, which takes effect at once.
    */
   #makeRoom(newcomer: PeerAddress): boolean {
     const { book, budget } = this.#options
@@ -296,8 +296,8 @@ export class PeerManager {
     const { peer } = member
     if (!this.peers.delete(peer.id)) return
     this.#members.delete(peer.id)
-    member.leaveSeat?.()
-    if (member.claims) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
+    member.uncount?.()
+    if (member.marksConnected) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
     this.#options.onGone(peer, member.unneeded)
   }
 

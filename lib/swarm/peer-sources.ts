@@ -111,14 +111,17 @@ export class PeerSources {
     }
   }
 
-  /** Adds candidates, as `host:port` or objects. `trust` tells the program's addresses from untrusted ones, such as a magnet link's. */
+  /** Adds candidates, as `host:port` or objects. With `remote` trust, such as from a magnet link, addresses are scope-checked. */
   addPeers(addresses: readonly (string | PeerAddress)[], trust: Trust): void {
     const list = addresses.map((one) => (typeof one === 'string' ? parseAddress(one) : one))
     if (trust === 'program') this.#discovery.add('manual', list)
     else this.#discovery.add('magnet', usableAddresses(list, this.#options.host.localAddress))
   }
 
-  /** Adds trackers; announces begin with `start`. Returns whether any is new. URLs from the program may name any host. */
+  /**
+   * Adds trackers; announces begin with `start`. Returns whether any is new; before `start`, whether the list is not empty. URLs from the
+   * program may name any host.
+   */
   addTrackers(trackers: TrackerTiers, trust: Trust): boolean {
     if (trust === 'program') this.trackers.trust(trackers.flat())
     if (!this.#started) {
@@ -137,7 +140,7 @@ export class PeerSources {
     this.#dht.addNodes(nodes)
   }
 
-  /** Makes the torrent private, as its metadata or resume record says: stops the sources that are then not allowed and drops their candidates. */
+  /** Makes the torrent private (BEP 27): stops the sources that private torrents may not use, and drops their candidates. */
   makePrivate(): void {
     this.#discovery.makePrivate()
     this.exchange?.stop()

@@ -22,7 +22,10 @@ export interface SwarmOptions extends Pick<PeerSourcesOptions, 'host' | 'state' 
   readonly infoHashes: InfoHashes
   readonly metadata: SwarmMetadata
   onPeer(peer: Peer): void
-  /** Called before each round of the choker: update its upload limit, because the number of serving torrents may have changed. */
+  /**
+   * Called before a round of the choker if the client has an upload limit. Updates this torrent's share of the limit, because the number
+   * of serving torrents may have changed.
+   */
   onChokeRound(): void
   /** Called when we want data again: peers that had nothing for us may have something now. */
   wantAgain(): void
@@ -128,7 +131,7 @@ export class Swarm {
     this.#granted.clear()
   }
 
-  /** Also dials peers that were disconnected because neither side needed the other. */
+  /** Lifts the back-off of peers that were disconnected because neither side needed the other, and dials. */
   redial(): void {
     this.sources.book.revive(monotonicMs())
     this.manager.dial()

@@ -63,7 +63,6 @@ export class TrackerSet {
     return this.#tiers
   }
 
-  /** The status of each tracker. */
   get statuses(): readonly TrackerStatus[] {
     if (!this.#active || this.#returning)
       return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))

@@ -7,7 +7,7 @@ import { asError, TorrentError } from '../util/errors.ts'
 export interface WireLike {
   /** Decodes a borrowed chunk; false asks to wait for `receivable`. */
   receive(chunk: Uint8Array): boolean
-  /** Called with the milliseconds spent on messages other than blocks and uploads; returns the milliseconds to wait before the next. */
+  /** Called with the milliseconds of CPU time to charge to the host; returns the milliseconds to wait before reading on. */
   onHandled: ((ms: number) => number) | undefined
   /** Stops `data` events. */
   pause(): unknown

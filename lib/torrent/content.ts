@@ -125,7 +125,7 @@ export class Content {
     this.files = new TorrentFiles(layout, options, record?.selection, {
       table: this.table,
       reader: this.#reader,
-      isDone: (fileIndex) => this.#arrivals.isHere(fileIndex),
+      isDone: (fileIndex) => this.#arrivals.isStored(fileIndex),
       diskPath: (fileIndex) => this.#fileStorage?.pathOf(fileIndex),
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
       selected: (pieces, files) => {
@@ -215,8 +215,8 @@ export class Content {
   }
 
   /**
-   * Whether everything selected is verified and stored, with bytes that were kept aside moved to their files. While nothing is
-   * selected, whether every byte is.
+   * Whether everything selected is verified and stored in the files themselves, not in the parts file. While nothing is selected,
+   * whether every byte is.
    */
   get done(): boolean {
     if (!this.#arrivals.isSettled) return false

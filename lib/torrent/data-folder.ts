@@ -15,7 +15,7 @@ export interface DataFolder {
   readonly folderMode?: number | undefined
   /** Folder for the resume record; undefined saves none. */
   readonly state: string | undefined
-  /** Whether the links of the last run's record are ignored and the present ones accepted. */
+  /** Whether the symbolic links in the last resume record are ignored and those on disk accepted. */
   readonly verify?: boolean | undefined
 }
 
@@ -42,7 +42,7 @@ export function storageIn(
     readOnly,
     reserved: state === undefined ? reserved : [...reserved, state],
     ...(onOwning === undefined ? {} : { onOwning }),
-    // The record is about the files in its own folder.
+    // The paths in a record are relative to its data folder, so they mean nothing in another folder.
     ...(record?.path !== path ? {} : { created: record.created }),
     // The same holds for links.
     ...(record?.links === undefined || record.path !== path || verify === true
@@ -54,7 +54,8 @@ export function storageIn(
 }
 
 /**
- * Removes an empty record folder beside the data. With `ours`, also removes the data folder if it is empty then.
+ * Removes the folder of the resume record if it is in the data folder and empty. With `ours`, then also removes an empty data
+ * folder.
  */
 export async function removeEmptyFolders({ path, state }: DataFolder, ours: boolean): Promise<void> {
   if (state === undefined || dirname(state) !== path) return

@@ -14,9 +14,9 @@ export interface ExistingFilesMediator {
   release(pieces: readonly number[]): void
   /** Starts to hash pieces again. */
   recheck(pieces: readonly number[]): void
-  /** Returns whether bytes of a file are kept aside, outside of the file. */
+  /** Returns whether bytes of a file are in the parts file instead of the file itself. */
   isKept(fileIndex: number): boolean
-  /** Called once a file may be written, or its next write decides that; bytes that are kept aside may then move to it. */
+  /** Called once a file may be written, or its next write decides whether it may. Bytes in the parts file may then move to it. */
   decided(fileIndex: number): void
   /** Called when a wanted file does not belong to the torrent. Nothing is requested until `reconsider`. */
   refused(error: Error): void
@@ -25,13 +25,13 @@ export interface ExistingFilesMediator {
 interface Judgement {
   /** Number of pieces that are still to be hashed. */
   unhashed: number
-  /** Whether hashing cannot decide: a later piece, downloaded or proven, shows if the file is the torrent's. */
+  /** Whether hashing the data on disk cannot decide if the file is the torrent's. A piece that is verified later decides. */
   isUndecided: boolean
   /** The first and last piece, if they could not be hashed because bytes of other files are missing. */
   readonly edgePieces: number[]
   /** Whether the pieces in `edgePieces` may be requested. */
   isDeferred: boolean
-  /** Whether the file is not the torrent's, but was not wanted when that was found. */
+  /** Whether the file was not wanted when the decision was due; it then holds back no pieces. */
   isUnwanted: boolean
   isRefused: boolean
 }
@@ -72,14 +72,14 @@ export class ExistingFiles {
 
   /**
    * Takes the state of each piece, a code of {@link pieceTrust}, and returns the missing pieces that are held back. The caller then
-   * has the unknown ones hashed.
+   * has the unchecked ones hashed.
    */
   begin(pieces: Uint8Array, stats: StorageStats): number[] {
     const held: number[] = []
     for (const [index, file] of this.#files) {
       const { start, end } = this.#mediator.layout.filePieces(index)
       for (let piece = start; piece < end; piece++) {
-        if (pieces[piece] === pieceTrust.unknown) {
+        if (pieces[piece] === pieceTrust.unchecked) {
           file.unhashed++
           this.#pending[piece] = 1
         } else if (pieces[piece] === pieceTrust.missing) {

@@ -2,10 +2,10 @@ import type { Layout, Range } from '../metainfo/layout.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 
 /** Files that are examined before yielding to the event loop. */
-const filesOfTurn = 5000
+const filesPerSlice = 5000
 
 /** Callbacks of {@link FileArrivals}. */
 export interface ArrivalsMediator {
@@ -16,8 +16,8 @@ export interface ArrivalsMediator {
 }
 
 /**
- * Reports each file once every byte is verified and stored in the file itself: when its last piece is stored, or when bytes that were
- * kept aside have moved to it. A file that has lost bytes is reported again.
+ * Reports each file once every byte is verified and stored in the file itself: when its last piece is stored, or when its bytes have
+ * moved from the parts file. A file that has lost bytes is reported again once it is complete.
  */
 export class FileArrivals {
   readonly #layout: Layout
@@ -26,7 +26,7 @@ export class FileArrivals {
   readonly #mediator: ArrivalsMediator
   /** 1 for each file of the layout that was reported, or was complete at the start. */
   readonly #reported: Uint8Array
-  /** Selected files that wait for bytes that are kept aside. */
+  /** Selected files with bytes that are still in the parts file. */
   readonly #moving = new LazySet<number>()
 
   constructor(
@@ -43,11 +43,11 @@ export class FileArrivals {
   }
 
   /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
-  isHere(fileIndex: number): boolean {
+  isStored(fileIndex: number): boolean {
     return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
-  /** Whether no selected file waits for bytes that are kept aside. */
+  /** Whether no selected file has bytes in the parts file. */
   get isSettled(): boolean {
     return this.#moving.size === 0
   }
@@ -55,8 +55,8 @@ export class FileArrivals {
   /** Marks files that are complete when the storage opens, so that they are not reported. */
   async begin(): Promise<void> {
     for (let fileIndex = 0; fileIndex < this.#reported.length; fileIndex++) {
-      if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
-      if (this.isHere(fileIndex)) this.#reported[fileIndex] = 1
+      if (fileIndex % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
+      if (this.isStored(fileIndex)) this.#reported[fileIndex] = 1
     }
   }
 
@@ -94,7 +94,7 @@ export class FileArrivals {
   }
 
   #reportIfHere(fileIndex: number): void {
-    if (this.#reported[fileIndex] === 1 || !this.isHere(fileIndex)) return
+    if (this.#reported[fileIndex] === 1 || !this.isStored(fileIndex)) return
     this.#reported[fileIndex] = 1
     this.#mediator.arrived(fileIndex)
   }

@@ -56,7 +56,7 @@ export function inspectTorrent(session: TorrentSession, now: number): TorrentIns
       peers,
       candidates: candidates.waiting + candidates.dialling,
       isMemoryShort: isWaiting,
-      isStorageBehind: assembly?.whole.areBehind === true,
+      isStorageBehind: assembly?.whole.isBehind === true,
       queuedWrites
     }),
     requests,
@@ -94,9 +94,9 @@ function whyStatus({ status, metadata, state, data }: TorrentSession, metadataSo
     case 'seeding':
       return data.content?.complete === true ? 'Every byte is stored.' : 'Everything selected is stored.'
     case 'idle':
-      return 'Nothing is selected, and no open stream misses bytes.'
+      return 'Nothing is selected, and no open stream needs missing bytes.'
     case 'queued':
-      return 'The torrent waits in the queue: as many others run as maxActiveDownloads or maxActiveSeeds allow.'
+      return 'The torrent waits in the queue: maxActiveDownloads or maxActiveSeeds is reached.'
     case 'finished':
       return 'The torrent has reached its seedRatio or seedTime; resume() continues it.'
     case 'paused':

@@ -48,7 +48,7 @@ export function whyNotRequesting(facts: RequestFacts): string[] {
   if (wanted > 0) return [...reasons, ...ofPeers(facts), ...ofMemory(facts)].slice(0, 4)
   if (unchecked > 0) return reasons
   if (status === 'seeding') reasons.push('Nothing selected is missing.')
-  else if (!isSelected) reasons.push('Nothing is selected, and no open stream misses bytes.')
+  else if (!isSelected) reasons.push('Nothing is selected, and no open stream needs missing bytes.')
   else reasons.push('No piece can be requested yet: pieces are being checked or written to storage.')
   return reasons
 }

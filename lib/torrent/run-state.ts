@@ -5,8 +5,8 @@ import type { SavedTorrent } from './saved-torrent.ts'
  * - `metadata`: the files are not known yet
  * - `checking`: existing data is being hashed, and nothing is being downloaded meanwhile
  * - `downloading`: bytes are missing that are selected or that an open stream reads
- * - `seeding`: every byte is stored, or everything selected is and no open stream misses any
- * - `idle`: nothing is selected, bytes are missing, and no open stream misses any; peers stay connected
+ * - `seeding`: every byte is stored, or everything selected is stored and no open stream needs missing bytes
+ * - `idle`: nothing is selected, and bytes are missing that no open stream needs; peers stay connected
  * - `queued`: waits for other torrents (`maxActiveDownloads`, `maxActiveSeeds`), without peers
  * - `finished`: reached `seedRatio` or `seedTime`, without peers; `resume()` continues without a goal
  * - `paused`: after `pause()`
@@ -39,9 +39,9 @@ export type TorrentStatus =
  */
 export class RunState {
   #paused: boolean
-  /** Whether an option or a call decided in this run if it is paused; the last run's pause then does not count. */
+  /** Whether the option `paused` or a call of `resume` has decided in this run; the pause of the last run then does not count. */
   #decided: boolean
-  #held = false
+  #queued = false
   #finished: boolean
   #goalWaived: boolean
   #filesKnown = false
@@ -63,7 +63,7 @@ export class RunState {
     if (this.#paused) return 'paused'
     if (content === undefined || !this.#filesKnown) return 'metadata'
     if (this.#finished) return 'finished'
-    if (this.#held) return 'queued'
+    if (this.#queued) return 'queued'
     return content.activity
   }
 
@@ -79,12 +79,12 @@ export class RunState {
 
   /** Whether it will be stopped once its files are known. */
   get waits(): boolean {
-    return this.#paused || this.#finished || this.#held
+    return this.#paused || this.#finished || this.#queued
   }
 
   /** Whether it has left the swarm, without peers and trackers. It stays until its files are known, since `add` waits for them. */
   get away(): boolean {
-    return this.#filesKnown && (this.#finished || this.#held)
+    return this.#filesKnown && (this.#finished || this.#queued)
   }
 
   /** Whether the files are known and the storage is open. */
@@ -124,7 +124,7 @@ export class RunState {
     return !this.#decided && this.pause()
   }
 
-  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. */
+  /** Resumes the torrent: ends a pause, a fault and a goal. The queue may still hold it. Returns true unless the torrent is closed. */
   resume(): boolean {
     if (this.#closed) return false
     this.#paused = false
@@ -136,9 +136,9 @@ export class RunState {
   }
 
   /** Queues the torrent, or lets it run. */
-  hold(held: boolean): boolean {
-    if (held === this.#held || this.#closed) return false
-    this.#held = held
+  setQueued(queued: boolean): boolean {
+    if (queued === this.#queued || this.#closed) return false
+    this.#queued = queued
     return true
   }
 

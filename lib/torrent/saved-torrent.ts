@@ -1,6 +1,6 @@
 import type { Range } from '../metainfo/layout.ts'
 
-/** Most peers that are saved of a torrent without metadata. */
+/** Maximum number of peers that are saved for a torrent without metadata. */
 export const mostSavedPeers = 50
 
 /** A torrent in the saved list: what a restart needs besides its metadata and its resume record. */

@@ -22,7 +22,7 @@ export class Seeding {
     this.#superSeeding = options.superSeeding
   }
 
-  /** Whether peers that connect are told of few pieces at a time while every byte is stored (BEP 16). */
+  /** Whether peers that connect are shown only a few pieces at a time while every byte is stored (BEP 16). */
   get superSeeding(): boolean {
     return this.#superSeeding
   }

@@ -78,8 +78,8 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
   }
 
   /**
-   * Whether every byte is verified and stored in the file itself. Bytes of a file that is not selected are kept aside until it is
-   * selected or read. An empty file is created when it is selected.
+   * Whether every byte is verified and stored in the file itself. Bytes of a file that is not selected are in a separate parts file
+   * until it is selected or read. An empty file is created when it is selected.
    */
   get done(): boolean {
     return this.#host.isDone(this.#index)
@@ -92,7 +92,7 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
     return this.done ? this.#host.diskPath(this.#index) : undefined
   }
 
-  /** Whether the whole file is downloaded, and not only what streams read. */
+  /** Whether the whole file is to be downloaded, not only the parts that streams read. */
   get selected(): boolean {
     return this.priority > 0
   }
@@ -119,7 +119,7 @@ export class TorrentFile implements AsyncIterable<Uint8Array> {
   /**
    * Returns the file, or its bytes `start` to `end` (inclusive, as in `node:fs`), as a Readable with `seek`. The stream requests nothing
    * before the first read; from then on, pieces from the cursor on are requested first.
-   * @throws RangeError if start or end is not a whole number from 0, or start is beyond end or the file.
+   * @throws RangeError if start or end is negative or not a whole number, or start is beyond end or the end of the file.
    */
   createReadStream(options?: FileStreamOptions): FileStream
   createReadStream(options: FileStreamOptions = {}, ...more: unknown[]): FileStream {

@@ -40,7 +40,7 @@ export interface FilesMediator {
 export interface OpenStream {
   /** Index in the layout of the file that it reads. */
   readonly fileIndex: number
-  /** Number of the readahead window at its cursor. */
+  /** Id of the stream and of its readahead window; see `nextStreamId`. */
   readonly streamId: number
 }
 
@@ -162,7 +162,10 @@ export class TorrentFiles implements FileHost {
     this.#mediator.selected({ start: 0, end: pieceCount }, { start: 0, end: this.layout.files.length })
   }
 
-  /** Returns for each file of the layout whether it is stored as a file: selected, even in part, or read. */
+  /**
+   * Returns for each file of the layout whether it is selected, even in part, or read. Its bytes then belong in the file itself, not in
+   * the parts file.
+   */
   wanted(): boolean[] {
     const wanted = this.layout.files.map(
       (_, index) => this.selection.file(index) > 0 || this.#read.has(index)
@@ -212,7 +215,7 @@ export class TorrentFiles implements FileHost {
   opened(stream: FileStream, fileIndex: number): void {
     // Its signal was already aborted.
     if (stream.destroyed) return
-    // The stream has taken its number in its constructor just now.
+    // The constructor of the stream has just called `nextStreamId`.
     this.#streams.set(stream, { fileIndex, streamId: this.#lastStreamId })
     stream.onDestroyed = () => this.#ended(stream)
     if (this.#closed !== undefined) {
@@ -286,7 +289,7 @@ export class TorrentFiles implements FileHost {
     if (typeof file === 'number') {
       const found = this.#listed[file]
       if (found !== undefined) return found
-      const message = `select names file ${show(file)}; the torrent has ${this.#listed.length} files, counted from 0`
+      const message = `there is no file ${show(file)}: the torrent has ${this.#listed.length} files, and the first is 0`
       throw new TorrentError('ERR_TORRENT_SELECT', message, { details: { index: file } })
     }
     this.#byPath ??= new Map(this.#listed.map((index) => [this.layout.files[index]?.path ?? '', index]))
@@ -299,7 +302,7 @@ export class TorrentFiles implements FileHost {
     if (typeof range !== 'object' || range === null || !('start' in range && 'end' in range)) {
       const hint =
         typeof range === 'string'
-          ? `; a file by its path is torrent.files.find(({ path }) => path === ${show(range)})`
+          ? `; to find a file by its path, use torrent.files.find(({ path }) => path === ${show(range)})`
           : ''
       const message = `${show(range)} cannot be selected: give a file of torrent.files, its index, or a byte range { start, end }${hint}`
       throw new TorrentError('ERR_TORRENT_SELECT', message)

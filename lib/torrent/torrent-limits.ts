@@ -21,7 +21,10 @@ export class TorrentLimits {
     this.#seedTime = seedTime
   }
 
-  /** Received bytes per second, `Infinity` for no limit. @throws RangeError unless the value is a number from 0. */
+  /**
+   * Received bytes per second, `Infinity` for no limit.
+   * @throws RangeError unless the value is 0 or more.
+   */
   get download(): number {
     return this.#download
   }
@@ -30,7 +33,10 @@ export class TorrentLimits {
     this.#download = checkedLimit('downloadLimit', bytesPerSecond)
   }
 
-  /** Sent bytes per second, `Infinity` for no limit. @throws RangeError unless the value is a number from 0. */
+  /**
+   * Sent bytes per second, `Infinity` for no limit.
+   * @throws RangeError unless the value is 0 or more.
+   */
   get upload(): number {
     return this.#upload
   }
@@ -60,7 +66,7 @@ export class TorrentLimits {
   /** Sets the throttles and allows or stops requests, by these limits, those of the client, and `state`. */
   apply(state: RunState, host: TorrentHost, content: Content | undefined): void {
     const { download, upload } = host.throttles
-    // A limit of 0 lets blocks through that are already being received, since other messages follow them.
+    // Even with a limit of 0, the rest of a block that is being received passes, because other messages follow it.
     download.rate = state.stopped ? 0 : this.#download
     upload.rate = state.stopped ? 0 : this.#upload
     if (content === undefined) return
@@ -87,14 +93,14 @@ function uploadShare({ uploadLimit, serving }: TorrentHost): number {
 function checkedLimit(name: string, bytesPerSecond: number): number {
   if (isAmount(bytesPerSecond)) return bytesPerSecond
   throw new RangeError(
-    `${name} is ${show(bytesPerSecond)}; it must be bytes per second from 0 on, or Infinity`
+    `${name} is ${show(bytesPerSecond)}; it must be bytes per second, 0 or more, or Infinity`
   )
 }
 
-/** Throws unless a seeding goal is a number from 0, or undefined. */
+/** Returns a seeding goal; throws unless it is 0 or more, or undefined. */
 function checkedGoal(name: string, value: number | undefined): number | undefined {
   if (value === undefined || isAmount(value)) return value
-  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${show(value)} must be a number from 0 on`, {
+  throw new TorrentError('ERR_CLIENT_OPTION', `${name}: ${show(value)} must be a number, 0 or more`, {
     details: { option: name }
   })
 }

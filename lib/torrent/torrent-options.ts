@@ -26,7 +26,7 @@ export interface AddOptions {
   readonly storage?: Storage | undefined
   /** Aborts the wait for the torrent's files. If they are not known then and no other `add` waits, the torrent is closed. */
   readonly signal?: AbortSignal | undefined
-  /** With `true`, hashes all existing data regardless of the resume record, and accepts the links that exist now. Default `false`. */
+  /** With `true`, hashes all existing data regardless of the resume record, and accepts symbolic links that exist now. Default `false`. */
   readonly verify?: boolean | undefined
   /**
    * With `true`, overwrites existing files. With `false`, the default, a file that no resume record names and that has no verified piece
@@ -44,7 +44,7 @@ export interface AddOptions {
   readonly downloadLimit?: number | undefined
   /** Bytes per second that this torrent sends, within the client's limit; 0 stops. Default `Infinity`. */
   readonly uploadLimit?: number | undefined
-  /** Super-seeding (BEP 16), for the only seed of a new torrent: each peer is told of few pieces at a time. Default `false`. */
+  /** Super-seeding (BEP 16), for the only seed of a new torrent: each peer is shown only a few pieces at a time. Default `false`. */
   readonly superSeeding?: boolean | undefined
 }
 

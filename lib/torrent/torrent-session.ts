@@ -108,7 +108,7 @@ export class TorrentSession {
       onVerified: (piece) => void this.#emit('verified', piece),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
-    // Before any peer or tracker is contacted: metadata that says so may be lost.
+    // Before any peer or tracker is contacted. The saved torrent knows it even if the metadata, which says so too, is lost.
     if (init.saved?.private === true) this.swarm.makePrivate()
     this.limitsChanged()
     this.swarm.sources.trackers.trust(init.saved?.trustedTrackers ?? [])
@@ -134,7 +134,6 @@ export class TorrentSession {
     return this.metadata.torrentFile(this.trackerTiers)
   }
 
-  /** Status of the torrent. */
   get status(): TorrentStatus {
     return this.state.status(this.data.content)
   }
@@ -162,7 +161,7 @@ export class TorrentSession {
 
   /** Whether a peer is interested in us. */
   get serves(): boolean {
-    return this.data.content?.uploads.choker.wanted === true
+    return this.data.content?.uploads.choker.hasInterested === true
   }
 
   /** The storage that the caller of `add` passed, if any. */
@@ -223,8 +222,8 @@ export class TorrentSession {
   }
 
   /** Queues the torrent, without peers and trackers, or lets it run. */
-  hold(held: boolean): void {
-    if (this.state.hold(held)) this.follow()
+  setQueued(queued: boolean): void {
+    if (this.state.setQueued(queued)) this.follow()
   }
 
   /** Stops a seed that has reached its goal. */
@@ -346,7 +345,7 @@ export class TorrentSession {
     }
   }
 
-  /** Dials peers again that had no wanted pieces before, after a change of the selection. */
+  /** Continues a finished torrent, and dials again peers that had no wanted pieces: other bytes may be wanted now. */
   #wantAgain(): void {
     if (this.state.unfinish()) this.follow()
     this.swarm.redial()
@@ -360,7 +359,7 @@ export class TorrentSession {
   }
 
   #warn(warning: Error): void {
-    // Saving meets the fault again that has stopped the torrent; it was reported already.
+    // Saving fails with the fault that has stopped the torrent, which was already reported.
     if (this.state.error?.message !== warning.message) this.#emit('warning', warning)
   }
 

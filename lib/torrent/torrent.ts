@@ -260,9 +260,9 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   // ---- settings and methods ----
 
   /**
-   * Super-seeding (BEP 16), for the only seed of a new torrent. While every byte is stored, each peer is told of few pieces at a time, so
-   * that each piece is uploaded about once before any is uploaded twice. Can change at any time: `true` applies to peers that connect
-   * later, since pieces cannot be hidden again; with `false`, all peers are told at once of all pieces.
+   * Super-seeding (BEP 16), for the only seed of a new torrent. While every byte is stored, each peer is shown only a few pieces at a
+   * time, so that each piece is uploaded about once before any is uploaded twice. Can change at any time: `true` applies to peers that
+   * connect later, because pieces cannot be hidden again; `false` shows all pieces to all peers at once.
    */
   get superSeeding(): boolean {
     return this.#session.seeding.superSeeding
@@ -277,7 +277,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
   /**
    * Bytes per second that this torrent may receive, within the client's limit. `Infinity` is no limit, 0 stops. Can change at any
    * time. Counts all bytes from peers, including protocol messages, except TCP and IP headers.
-   * @throws RangeError unless the value is a number from 0 to Infinity.
+   * @throws RangeError unless the value is 0 or more; `Infinity` is allowed.
    */
   get downloadLimit(): number {
     return this.#session.limits.download
@@ -324,7 +324,10 @@ export class Torrent extends EventEmitter<TorrentEvents> {
     if (this.#session.state.resume()) this.#session.follow()
   }
 
-  /** Connects to a peer at once: `host:port` or an object. @throws TorrentError ERR_UTIL_ADDRESS. */
+  /**
+   * Connects to a peer at once: `host:port` or an object.
+   * @throws TorrentError ERR_UTIL_ADDRESS if the address is malformed.
+   */
   addPeer(address: string | PeerAddress): void {
     this.#session.addPeers([readAddress(address)])
   }
@@ -339,7 +342,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /**
    * Resolves when everything selected is verified and stored. While nothing is selected, waits for a selection or for every byte.
-   * Rejects if the torrent fails or is closed before, or the signal is aborted.
+   * Rejects if the torrent fails or is closed first, or the signal is aborted.
    */
   async whenDone(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
     checkOptionNames(options, ['signal'], argumentError)
@@ -354,7 +357,7 @@ export class Torrent extends EventEmitter<TorrentEvents> {
 
   /**
    * Hashes all data again; pieces that are wrong or missing are downloaded again. Resolves when all pieces are checked. Rejects if the
-   * torrent is closed before; that rejection need not be handled.
+   * torrent is closed first; that rejection need not be handled.
    */
   recheck(): Promise<void> {
     const checked = (async () => this.#session.opened.checks.recheck())()

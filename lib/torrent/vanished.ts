@@ -3,7 +3,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import type { Storage, StorageSegment } from '../storage/storage.ts'
 import { TorrentError } from '../util/errors.ts'
 
-/** Most file names in one message. */
+/** Maximum number of file names in one message. */
 const mostNamed = 3
 
 /** Result of {@link findVanished}. */

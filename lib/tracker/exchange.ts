@@ -5,7 +5,6 @@ import type { AnnounceParameters, ScrapeResult, TrackerReply } from './request.t
 import type { TrackerOptions } from './tracker-options.ts'
 import { type UdpRequestOptions, UdpTrackerClient } from './udp-tracker-client.ts'
 
-/** Options of one exchange with a tracker. */
 export interface ExchangeOptions extends Omit<TrackerOptions, 'network'> {
   readonly network: Network
   readonly signal?: AbortSignal | undefined

@@ -15,7 +15,7 @@ const hostName = /^[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?$/i
  * Parses the body of an HTTP announce answer (BEP 3, 7, 23, 24, 31). Skips malformed peers and fields of the
  * wrong type; `onOdd` is called once with a description.
  * @throws TorrentError ERR_TRACKER_FAILURE with `details.reason`, and `details.retryInMs` if the tracker gave
- * a retry time; ERR_TRACKER_RESPONSE with a quote of the fault.
+ * a retry time; ERR_TRACKER_RESPONSE if the body is malformed.
  */
 export function parseHttpAnnounce(body: Uint8Array, onOdd: (what: string) => void = () => {}): TrackerReply {
   const odd: string[] = []
@@ -83,8 +83,8 @@ function readDict(body: Uint8Array, odd: string[] = []): BencodeDict {
       bytes: httpLimits.inflatedBytes
     })
   } catch (cause) {
-    const start = body.length === 0 ? 'nothing' : `'${quote(body.subarray(0, 60))}'`
-    throw malformed(`${asError(cause).message}; it begins with ${start}`, cause)
+    const start = body.length === 0 ? 'it is empty' : `it begins with '${quote(body.subarray(0, 60))}'`
+    throw malformed(`${asError(cause).message}; ${start}`, cause)
   }
   const { value, end } = decoded
   if (!(value instanceof BencodeDict)) throw malformed('no dictionary')
@@ -93,7 +93,7 @@ function readDict(body: Uint8Array, odd: string[] = []): BencodeDict {
     odd.push(`${body.length - end} bytes follow the value`)
   const reason = value.bytes('failure reason')
   if (reason !== undefined) throw failureOf(value, reason)
-  if (value.has('failure reason')) odd.push('the failure reason is no text')
+  if (value.has('failure reason')) odd.push('the failure reason is not text')
   return value
 }
 

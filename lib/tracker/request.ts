@@ -33,8 +33,9 @@ export interface AnnounceParameters extends AnnounceCounters {
 /** A tracker's answer to an announce; counts that it left out are undefined. */
 export interface TrackerReply {
   /**
-   * At most 4,096 peers, in the tracker's order and possibly with duplicates. Peers that are more local than
-   * the tracker are left out.
+   * At most 4,096 peers, in the tracker's order and possibly with duplicates. Peers on a narrower network than
+   * the tracker are left out: loopback is narrower than a private network, and that is narrower than the public
+   * one.
    */
   readonly peers: readonly PeerAddress[]
   /** Interval that the tracker asks for, unclamped; undefined if missing or not positive. */

@@ -7,9 +7,9 @@ import type { UdpTrackerClient } from './udp-tracker-client.ts'
 
 /** Options for requests to trackers. */
 export interface TrackerOptions extends HttpOptions {
-  /** Client for UDP trackers; without it, each request opens its own sockets and closes them. */
+  /** Client for UDP trackers; by default, each announcement, and each batch of 74 in a scrape, opens its own. */
   readonly udp?: UdpTrackerClient | undefined
-  /** Retransmission schedule over UDP. */
+  /** Retransmission schedule over UDP. Default: 5 s with 2 retries in `announceTiers`; otherwise that of BEP 15, over two hours in all. */
   readonly udpSchedule?: UdpSchedule | undefined
   /**
    * Origin of the URLs.

@@ -4,13 +4,13 @@ import { parseTrackerUrl } from './tracker-url.ts'
 /**
  * State of a tracker.
  *
- * - idle: not tried yet, or not in use
+ * - idle: not tried yet
  * - announcing: a request is in progress
  * - working: the last announce succeeded
  * - failed: the last announce failed
  * - stopped: the announcement is closed
  *
- * idle, working, failed → announcing → working | failed | idle; any → stopped
+ * idle, working, failed → announcing → working | failed; any → stopped
  */
 export type TrackerPhase = 'idle' | 'announcing' | 'working' | 'failed' | 'stopped'
 

@@ -19,7 +19,8 @@ export function isSupportedTracker(url: string): boolean {
  * announce.
  */
 export function parseTrackerUrl(text: string): URL {
-  if (typeof text !== 'string') throw new TorrentError('ERR_TRACKER_URL', `${show(text)} is no tracker URL`)
+  if (typeof text !== 'string')
+    throw new TorrentError('ERR_TRACKER_URL', `${show(text)} is not a tracker URL`)
   const refuse = (why: string): TorrentError =>
     new TorrentError('ERR_TRACKER_URL', `Tracker URL '${quote(redactUrl(text))}' ${why}`, {
       details: { url: redactUrl(text) }

@@ -124,7 +124,7 @@ function expectReply(message: Uint8Array, action: number, length: number): DataV
 
 /**
  * Returns the connection id of a connect answer.
- * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other.
+ * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for a malformed one.
  */
 export function parseConnect(message: Uint8Array): bigint {
   return expectReply(message, udpAction.connect, 16).getBigUint64(8)
@@ -132,7 +132,7 @@ export function parseConnect(message: Uint8Array): bigint {
 
 /**
  * Parses an announce answer; its peers have the address family that it came by.
- * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other.
+ * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for a malformed one.
  */
 export function parseAnnounce(message: Uint8Array, family: 4 | 6): TrackerReply {
   const reply = expectReply(message, udpAction.announce, 20)
@@ -154,8 +154,8 @@ export function parseAnnounce(message: Uint8Array, family: 4 | 6): TrackerReply 
 
 /**
  * Parses a scrape answer for `count` info hashes, in their order.
- * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for any other or too few
- * entries.
+ * @throws TorrentError ERR_TRACKER_FAILURE for an error answer, ERR_TRACKER_RESPONSE for a malformed one or
+ * too few entries.
  */
 export function parseScrape(message: Uint8Array, count: number): ScrapeResult[] {
   const reply = expectReply(message, udpAction.scrape, 8 + 12 * count)

@@ -100,7 +100,7 @@ export class UdpTransactions {
       port.send(packet, transaction.to, (cause) => {
         // A full send buffer is like a lost packet; without a route, no retry helps.
         if (['ENOBUFS', 'EAGAIN', 'ECONNREFUSED'].includes(systemCode(cause) ?? '')) return
-        const message = `cannot be sent to: ${systemCode(cause) ?? cause.message}`
+        const message = `cannot be reached: ${systemCode(cause) ?? cause.message}`
         deliver(transaction, new TorrentError('ERR_TRACKER_NETWORK', message, { cause }))
       })
     })

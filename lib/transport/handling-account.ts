@@ -18,8 +18,8 @@ export function handlingBudgetOf(host: string): HandlingBudget {
 }
 
 /**
- * Whether a connection is closed as soon as it is accepted, because its host used too much CPU. Silent connections do not count against a
- * shared host.
+ * Returns whether to close a connection as soon as it is accepted, because its host used too much CPU. Counts the connection, except on a
+ * shared host, where only connections that send a handshake count.
  */
 export function refusesConnection(host: string): boolean {
   if (handlingBudgetOf(host).refuses(host)) return true
@@ -51,7 +51,7 @@ export class HandlingAccount {
 
   /** Counts an incoming handshake. */
   incoming(): void {
-    this.add(limits.greetedMs + (isShared(this.#host) ? limits.acceptedMs : 0))
+    this.add(limits.handshakeMs + (isShared(this.#host) ? limits.acceptedMs : 0))
   }
 
   /** Counts milliseconds of CPU. Returns the milliseconds that the connection has to wait; `Infinity` to close it. */
@@ -59,7 +59,7 @@ export class HandlingAccount {
     return this.#budget.add(this.#key, ms)
   }
 
-  /** Counts elapsed milliseconds, minus the estimated time in which this thread had no processor. Returns the same. */
+  /** Counts elapsed milliseconds by the estimated CPU time in them, plus the overhead of messages. Returns what `add` returns. */
   addTime(ms: number): number {
     return this.add(cpuShare.of(ms) * limits.handlingOverhead)
   }

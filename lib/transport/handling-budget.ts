@@ -3,7 +3,7 @@ import { limits } from './limits.ts'
 
 const { handlingWaitMs: mostWaitMs } = limits
 
-/** What a host may use: a part of a core permanently, and milliseconds at once. */
+/** Limits of a host: a part of a core permanently, and milliseconds at once. */
 export interface HandlingLimits {
   readonly part: number
   readonly burstMs: number
@@ -12,7 +12,7 @@ export interface HandlingLimits {
 interface Host {
   usedMs: number
   at: number
-  /** Time since when it has used more than half of its burst. */
+  /** Time from which on its count has been above half of the burst. */
   busySince: number
 }
 

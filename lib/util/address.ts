@@ -58,9 +58,13 @@ export function parseAddress(text: string): PeerAddress {
   const host = match?.[1] ?? match?.[2]
   const port = Number(match?.[3])
   if (host === undefined || !(port >= 1 && port <= 65535) || (match?.[1] !== undefined && !isIPv6(host))) {
-    throw new TorrentError('ERR_UTIL_ADDRESS', `'${text}' is no address: write host:port or [ipv6]:port`, {
-      details: { text }
-    })
+    throw new TorrentError(
+      'ERR_UTIL_ADDRESS',
+      `'${text}' is not an address: write host:port or [ipv6]:port`,
+      {
+        details: { text }
+      }
+    )
   }
   return { host, port }
 }
@@ -77,7 +81,7 @@ export function readAddress(value: unknown): PeerAddress {
     if (typeof host === 'string' && host !== '' && typeof port === 'number')
       if (Number.isInteger(port) && port >= 1 && port <= 65535) return { host, port }
   }
-  const message = `${show(value)} is no address: give 'host:port', or an object with host and port (1 to 65535)`
+  const message = `${show(value)} is not an address: give 'host:port', or an object with host and port (1 to 65535)`
   throw new TorrentError('ERR_UTIL_ADDRESS', message, { details: { value } })
 }
 

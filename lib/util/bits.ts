@@ -3,12 +3,10 @@ export function hasBit(bits: Uint8Array, index: number): boolean {
   return (((bits[index >> 3] ?? 0) >> (7 - (index & 7))) & 1) === 1
 }
 
-/** Sets a bit. */
 export function setBit(bits: Uint8Array, index: number): void {
   bits[index >> 3] = (bits[index >> 3] ?? 0) | (0x80 >> (index & 7))
 }
 
-/** Clears a bit. */
 export function clearBit(bits: Uint8Array, index: number): void {
   bits[index >> 3] = (bits[index >> 3] ?? 0) & ~(0x80 >> (index & 7))
 }

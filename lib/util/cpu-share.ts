@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { monotonicMs } from './clock.ts'
 
-/** Interval between two measurements; work longer than `longMs` is also measured. */
+/** Milliseconds between two readings of the clocks; a task of `longMs` or more causes one at once. */
 const everyMs = 250
 const longMs = 2
 /** Shorter measurements are inaccurate: a single pause of the machine would distort them. */
@@ -54,9 +54,9 @@ export class CpuShare {
 }
 
 /**
- * Reads the clocks of this thread. Time between wake-up and running is not part of any task, and so not of
- * `busyMs`. If neither Node nor the system reports CPU time per thread, the time of the process makes the
- * share too large. The share stays 1 where the event loop is not measured, as in Bun.
+ * Reads the clocks of this thread. `busyMs` leaves out the time for which the woken thread waits for a
+ * processor before its event loop continues, because that is part of no task. If neither Node nor the system
+ * reports CPU time per thread, the time of the process makes the share too large. The share stays 1 where the event loop is not measured, as in Bun.
  */
 function readThread(): ThreadUse {
   const { eventLoopUtilization }: Partial<typeof performance> = performance
@@ -80,5 +80,4 @@ function readLinux(): number | undefined {
   }
 }
 
-/** CPU share of this thread. */
 export const cpuShare: CpuShare = new CpuShare(readThread)

@@ -1,8 +1,8 @@
 import { canonicalHost, hostBytes, hostOf } from './address.ts'
 
 /**
- * Returns a key for the network of an IP address, which is close to that of its holder: /24 in IPv4, /48 in
- * IPv6. IPv4 inside IPv6 (mapped, NAT64) counts as IPv4. Undefined for host names.
+ * Returns a key for the network of an IP address, roughly what one holder has: /24 in IPv4, /48 in IPv6. IPv4
+ * inside IPv6 (mapped, NAT64) counts as IPv4. Undefined for host names.
  */
 export function networkKey(host: string): string | undefined {
   // Fast path for the spelling of accepted sockets; it makes each connection of a flood a quarter cheaper.

@@ -25,7 +25,6 @@ export class LazyMap<K, V> implements Map<K, V> {
     return this.#map?.has(key) === true
   }
 
-  /** Sets the value of a key. */
   set(key: K, value: V): this {
     this.#map ??= new Map()
     this.#map.set(key, value)
@@ -83,7 +82,6 @@ export class LazySet<T> implements Iterable<T> {
     return this.#set?.has(value) === true
   }
 
-  /** Adds a value. */
   add(value: T): this {
     this.#set ??= new Set()
     this.#set.add(value)

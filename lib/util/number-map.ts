@@ -36,7 +36,6 @@ export class NumberMap<V> {
     return this.#find(key) >= 0
   }
 
-  /** Sets the value of a key. */
   set(key: number, value: V): void {
     const known = this.#find(key)
     if (known >= 0) {

@@ -100,7 +100,7 @@ export function checkType(
 }
 
 function refuseCallback(refuse: Refuse): Error {
-  return refuse('callback', 'callbacks are not taken: await what is returned, or listen for events')
+  return refuse('callback', 'callbacks are not supported: await the result, or listen for events')
 }
 
 function hintAt(name: string, known: readonly string[], others: OtherOwners): string {

@@ -14,7 +14,8 @@ const punctuation = new Set('.,:;)')
 /**
  * Returns a URL or magnet link in a form fit for messages: scheme, host and port. Masks user, password, query
  * values and all path segments but `announce` and `scrape`, because trackers and indexers put passkeys into
- * any of them. Cuts text that is not a URL after its first segment; keeps the info hash of a magnet link.
+ * any of them. Cuts text that is not a URL after its first segment; keeps the info hash of a magnet link. Returns `file:`
+ * URLs unchanged.
  */
 export function redactUrl(given: string | URL): string {
   const text = String(given).trim()
@@ -38,8 +39,8 @@ export function redactText(text: string): string {
 }
 
 /**
- * Masks in a text from a server, or about its URL, everything that {@link redactUrl} masks in that URL, also
- * if the text was cut within a secret.
+ * Masks the secrets of a server's URL in a text that the server sent, or that is about the URL. Also masks the beginning
+ * of a secret where the text was cut.
  */
 export function withoutSecrets(text: string, url: URL): string {
   return secretsOf(url).reduce((left, secret) => maskCut(left.replaceAll(secret, mask), secret), text)

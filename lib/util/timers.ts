@@ -4,7 +4,7 @@ import { monotonicMs } from './clock.ts'
 export interface Timers {
   /** Returns milliseconds on a monotonic clock. */
   now(): number
-  /** Calls `callback` once after `delayMs`. Returns a function that cancels it, and that may be called late. */
+  /** Calls `callback` once after `delayMs`. Returns a function that cancels it, and does nothing after the call. */
   after(delayMs: number, callback: () => void): () => void
 }
 

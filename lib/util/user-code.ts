@@ -2,13 +2,13 @@ import { EventEmitter, errorMonitor } from 'node:events'
 
 type EventName = string | symbol | number
 
-/** The methods used of an event emitter (Node or streamx). */
+/** The methods of an event emitter (Node or streamx) that are called here. */
 interface Listened {
   listenerCount(event: EventName): number
   rawListeners(event: EventName): readonly unknown[]
 }
 
-/** Throws an error of user code on the next tick, so that the program's own handlers receive the original value. */
+/** Throws a value on the next tick, as an uncaught exception: the program's own handlers receive the original value. */
 export function throwLater(thrown: unknown): void {
   process.nextTick(() => {
     throw thrown

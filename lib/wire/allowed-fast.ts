@@ -3,9 +3,8 @@ import { canonicalHost, hostBytes } from '../util/address.ts'
 
 /**
  * Returns the allowed-fast set of a peer (BEP 6): pieces that it may request while choked. The set depends only on the arguments.
- * @param host the peer's IPv4 address; any other host gives an empty list
- * @param infoHash 20 bytes
- * @param size maximum number of pieces
+ * `host` is the peer's IPv4 address, and any other host gives an empty list; `infoHash` has 20 bytes; `size` is the maximum number of
+ * pieces, 10 by default.
  */
 export function allowedFastSet(
   host: string,

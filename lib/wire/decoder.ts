@@ -13,8 +13,8 @@ export interface WireDecoderHandler {
   /** Have, suggest, allowed fast. */
   onIndex(id: number, piece: number): void
   /**
-   * Request, cancel, reject. Returns the change of credit in bytes (see `freeBytes`): the length of an accepted request, or a negative
-   * number if it is so short that it costs more to answer; a negative number for a cancelled request; otherwise 0.
+   * Request, cancel, reject. Returns the change of `creditBytes`: the length of an accepted request, or a negative number if the request is
+   * so short that the answer costs more than it is worth; a negative number for a cancelled request; otherwise 0.
    */
   onRange(id: number, piece: number, offset: number, length: number): number
   onBitfield(bytes: Uint8Array): void
@@ -56,8 +56,11 @@ export class WireDecoder {
   work = 0
   /** `push` returns once `work` reaches this. */
   workMax: number = Number.POSITIVE_INFINITY
-  /** Credit in bytes: blocks received into the memory of `onBlockStart`, and accepted requests. */
-  freeBytes = 0
+  /**
+   * Bytes of blocks received into the memory of `onBlockStart` and of accepted requests. They offset the CPU time that is charged to the
+   * peer; see `handling.ts`.
+   */
+  creditBytes = 0
   readonly #handler: WireDecoderHandler
   readonly #limits: WireLimits
   readonly #bitfieldLengthMax: number
@@ -253,7 +256,7 @@ export class WireDecoder {
 
   #countUpload(length: number): void {
     if (length > 0) this.work--
-    this.freeBytes += length
+    this.creditBytes += length
   }
 
   #need(length: number): 0 {
@@ -290,7 +293,7 @@ export class WireDecoder {
     const length = Math.min(available, missing)
     memory.set(chunk.subarray(at, at + length), this.#filled)
     this.#filled += length
-    if (target !== undefined) this.freeBytes += length
+    if (target !== undefined) this.creditBytes += length
     if (length === missing) {
       this.#target = undefined
       this.#state = 'head'

@@ -46,7 +46,6 @@ export function formatNumbers(id: number, first?: number, offset?: number, lengt
   return offset === undefined ? `${name} ${first}` : `${name} ${first} offset ${offset} length ${length}`
 }
 
-/** Formats a keep-alive. */
 export function formatKeepAlive(): string {
   return 'keep-alive'
 }

@@ -2,11 +2,11 @@ import { monotonicMs } from '../util/clock.ts'
 import { currentTurn } from '../util/turn.ts'
 import type { WireLimits } from './limits.ts'
 
-/** Bytes of blocks and uploads that pay for one millisecond of work, because the messages of a fast peer are worth their cost. */
+/** Bytes of blocks and uploads that offset one millisecond of CPU time, because a fast peer may send more messages. */
 const bytesPerMs = 1_000_000
-/** Maximum saved credit in bytes, so that a peer that becomes useless cannot use up old credit for long. */
+/** Maximum credit in bytes, so that a peer that stops sending blocks does not stay exempt for long. */
 const creditMax = 20 * bytesPerMs
-/** Cost of one unit of work in bytes of blocks, to divide the time of a chunk that holds both. */
+/** Bytes of blocks that take as long as one unit of work. Divides the time of a chunk between its blocks and its other messages. */
 const bytesPerWork = 2048
 /** Milliseconds of overhead in Node and the system per chunk, which counts because a peer may send byte by byte. */
 const chunkMs = 0.01
@@ -15,7 +15,10 @@ const fullChunk = 512
 /** Milliseconds that the system takes to receive a byte. */
 const byteMs = 1e-6
 
-/** Measures the cost of handling one peer's messages: per turn of the event loop, and net of blocks and uploads. */
+/**
+ * Measures the CPU time spent on one peer's messages: per turn of the event loop, and in total. Blocks and uploads earn credit, which is
+ * deducted from the total.
+ */
 export class Handling {
   readonly #limits: WireLimits
   #turn = -1
@@ -46,13 +49,13 @@ export class Handling {
   }
 
   /**
-   * Ends the measurement of a chunk of which `bytes` were handled with `work` units of work. `freeBytes` are its blocks and uploads;
+   * Ends the measurement of a chunk of which `bytes` were handled with `work` units of work. `creditBytes` are its blocks and uploads;
    * negative if answering the requests costs more than they are worth. Returns the milliseconds to charge to the peer.
    */
-  end(bytes: number, work: number, freeBytes: number): number {
-    const credit = this.#credit + freeBytes
+  end(bytes: number, work: number, creditBytes: number): number {
+    const credit = this.#credit + creditBytes
     this.#credit = Math.max(0, Math.min(creditMax, credit))
-    const free = Math.max(0, freeBytes)
+    const free = Math.max(0, creditBytes)
     let ownMs = Math.max(0, bytes - free) * byteMs + (free < fullChunk ? chunkMs : 0)
     // Charge the work that follows later, such as answers to one-byte requests.
     if (credit < 0) ownMs -= credit / bytesPerMs

@@ -88,7 +88,7 @@ export const defaultWireLimits: WireLimits = {
   extendedHandshakes: 64,
   // A client that sends one whenever a download starts or stops can stay.
   extendedHandshakeMs: 1000,
-  // More than clients send at once, except haves for a whole torrent. They delay other peers no longer than a large chunk of blocks does.
+  // More than clients send at once, except haves for a whole torrent. Handling them takes no longer than a large chunk of blocks.
   turnMessages: 2000,
   // One peer delays timers and readers by no more than this.
   turnMs: 5,

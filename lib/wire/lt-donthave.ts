@@ -23,7 +23,7 @@ export class DontHaveExtension implements WireExtension {
   }
 
   onMessage(payload: Uint8Array): void {
-    if (payload.length !== 4) this.#wire.oddMessage(`a lt_donthave message of ${payload.length} bytes`)
+    if (payload.length !== 4) this.#wire.oddMessage(`an lt_donthave message of ${payload.length} bytes`)
     else this.#wire.peerLost(uint32(payload, 0))
   }
 }

@@ -13,8 +13,9 @@ interface Destroyable {
 }
 
 /**
- * Messages to the peer that wait for the reader. Each method writes one kind of message. It does nothing once the wire is closed, and
- * throws a TorrentError (ERR_WIRE_ARGUMENT) before the handshake and for numbers out of range.
+ * Messages to the peer that wait for the reader: the consumer of the wire's readable side, such as `join` or a pipe to the socket. Each
+ * method writes one kind of message. It does nothing once the wire is closed, and throws a TorrentError (ERR_WIRE_ARGUMENT) before the
+ * handshake and for numbers out of range.
  */
 export class Outbox {
   /** Whether the reader waits for bytes. */

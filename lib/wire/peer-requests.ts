@@ -35,9 +35,9 @@ export function requestHash(piece: number, offset: number, key: Uint32Array): nu
 }
 
 /**
- * Unsent requests of a peer, in their order. A request waits for its answer, is put off, or is answered and waits to be sent. They are
- * stored in a ring buffer with a hash table, so that adding, finding and removing one take constant time and allocate nothing: a fast
- * peer has hundreds.
+ * Requests of a peer whose blocks are not sent yet, in their order. A request waits for its answer, is put off, or is answered and its
+ * block waits to be sent. They are stored in a ring buffer with a hash table, so that adding, finding and removing one take constant time
+ * and allocate nothing: a fast peer has hundreds.
  */
 export class PeerRequests {
   /** Bytes of the answers that wait to be sent. */
@@ -134,7 +134,7 @@ export class PeerRequests {
     return answer
   }
 
-  /** Removes an unsent request; returns false if there is none. */
+  /** Removes a request; returns false if there is none with this length. */
   remove(piece: number, offset: number, length: number): boolean {
     const place = this.#find(piece, offset)
     if (place < 0 || this.#numbers[fields * place + 2] !== length) return false

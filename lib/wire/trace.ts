@@ -14,7 +14,6 @@ import {
 import { formatReserved, type HandshakeFlags, messageIds } from './messages.ts'
 import type { PeerState } from './peer-state.ts'
 
-/** The log of all wires. */
 export const log: Log = debug('wire')
 
 /**

@@ -10,8 +10,8 @@ import { checkBytes } from './wire-arguments.ts'
 import type { WireEvents } from './wire-events.ts'
 
 /**
- * A request for fewer bytes costs as much to answer as one for a whole block. Its cost counts as `answerCost`, except for the last block of a
- * piece, which no peer can request in another way: there the cost counts when the request is cancelled.
+ * Requests for fewer bytes are short. Each costs as much to answer as a request for a whole block, so `answerCost` is charged. For the last
+ * block of a piece, which may have to be short, it is charged only if the request is cancelled.
  */
 const shortRequest = 4096
 /** Cost of an answer in bytes of credit; `handling.ts` counts a million bytes as one millisecond. */
@@ -94,7 +94,7 @@ export class UploadQueue implements RequestReceiver {
     return length < shortRequest && !this.#isShort(piece, offset, length) ? -length - answerCost : -length
   }
 
-  /** Chokes or unchokes the peer. A choke rejects all unsent requests except those for allowed-fast pieces. */
+  /** Chokes or unchokes the peer. A choke rejects all queued requests except those for allowed-fast pieces. */
   choke(choking: boolean): void {
     if (!this.#outbox.choke(choking)) return
     this.#chokedRequests = 0
@@ -128,7 +128,7 @@ export class UploadQueue implements RequestReceiver {
     this.offerRoom()
   }
 
-  /** Rejects all unsent requests for which `which` returns true. */
+  /** Rejects all queued requests for which `which` returns true. */
   refuse(which: (request: PeerRequest, isAnswered: boolean) => boolean): void {
     for (const { piece, offset, length } of this.#requests.removeAll(which))
       this.#outbox.reject(piece, offset, length)

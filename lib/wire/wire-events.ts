@@ -33,7 +33,7 @@ export interface WireEvents extends DuplexEvents {
   bitfield: []
   /** The peer sent a valid request: answer with `piece` or `reject`. */
   request: [piece: number, offset: number, length: number]
-  /** The peer cancelled an unsent request, which the wire has removed. */
+  /** The peer cancelled a queued request, which the wire has removed. */
   cancel: [piece: number, offset: number, length: number]
   /** A block arrived. `data` is borrowed for the call, unless `owned`: then it is the memory from `blockTarget`. */
   piece: [piece: number, offset: number, data: Uint8Array, owned: boolean]

@@ -22,10 +22,10 @@ import { nextWireId, WireState } from './wire-state.ts'
 
 /**
  * The peer wire protocol (BEP 3, 5, 6, 10) as a Duplex stream: write the peer's bytes to it and read ours from it, as in
- * `socket.pipe(wire).pipe(socket)`. Received messages are events, and methods send messages. The messages of one turn of the event loop
- * leave as one buffer, before waiting blocks. A peer that breaks the protocol or exceeds a limit destroys the wire with a TorrentError
- * (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT). Harmless invalid messages, such as requests outside the torrent, are ignored up to a limit. An
- * `error` without a listener is dropped. Methods do nothing once the wire is destroyed.
+ * `socket.pipe(wire).pipe(socket)`. "The reader" is the consumer of its readable side. Received messages are events, and methods send
+ * messages. The messages of one turn of the event loop leave as one buffer, before waiting blocks. A peer that breaks the protocol or
+ * exceeds a limit destroys the wire with a TorrentError (ERR_WIRE_PROTOCOL, ERR_WIRE_LIMIT). Harmless invalid messages, such as requests
+ * outside the torrent, are ignored up to a limit. An `error` without a listener is dropped. Methods do nothing once the wire is destroyed.
  */
 export class Wire extends WireState {
   /**
@@ -33,7 +33,7 @@ export class Wire extends WireState {
    * wire closes before the block is complete, it drops the memory without a call.
    */
   blockTarget: ((piece: number, offset: number, length: number) => Uint8Array | undefined) | undefined
-  /** Called when the data of an answer was handed to the reader (`sent`) or never will be. */
+  /** Called once for the data of each answer: when it was handed to the reader (`sent` is true), or once it never will be. */
   answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
   /**
    * Called with the milliseconds spent on the peer's messages and on closing, net of accepted requests and of blocks received into memory
@@ -146,7 +146,7 @@ export class Wire extends WireState {
    * see `limits.oddMessages`).
    */
   oddMessage(what: string): void {
-    this.#tolerate(() => this.#faults.odd(what))
+    this.#tolerate(() => this.#faults.oddMessage(what))
   }
 
   /** Detaches the block being received from the memory of `blockTarget`; the block then arrives as borrowed data. */
@@ -163,7 +163,7 @@ export class Wire extends WireState {
   }
 
   /**
-   * Chokes the peer and drops its unsent requests. With the fast extension, each is rejected, and requests for allowed-fast pieces stay.
+   * Chokes the peer and drops its queued requests. With the fast extension, each is rejected, and requests for allowed-fast pieces stay.
    */
   choke(): void {
     this.#uploads.choke(true)
@@ -237,7 +237,7 @@ export class Wire extends WireState {
     return this.#uploads.answer(piece, offset, data)
   }
 
-  /** Rejects a request of the peer; silently without the fast extension. Does nothing if there is no such request. */
+  /** Rejects a request of the peer; drops it without the fast extension. Does nothing if there is no such request. */
   reject(piece: number, offset: number, length: number): void {
     this.#uploads.reject(piece, offset, length)
   }
@@ -252,7 +252,7 @@ export class Wire extends WireState {
     return this.#uploads.putBack()
   }
 
-  /** Rejects all unsent requests of the peer; silently without the fast extension. */
+  /** Rejects all queued requests of the peer, answered or not; drops them without the fast extension. */
   rejectAll(): void {
     this.#uploads.refuse(() => true)
   }

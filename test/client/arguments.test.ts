@@ -451,7 +451,7 @@ const hints: readonly (readonly [what: string, call: (client: Client) => unknown
   [
     'a callback of add',
     (client) => client.add('00'.repeat(20), (() => {}) as never),
-    /callbacks are not taken/
+    /callbacks are not supported/
   ],
   [
     'a callback of add behind options',

@@ -126,8 +126,8 @@ test('a URL that serves something else is an error that describes it', async (t)
     ['html2', 'ERR_METAINFO_SOURCE', /is a web page/],
     ['xml', 'ERR_METAINFO_SOURCE', /is an XML document/],
     ['json', 'ERR_METAINFO_SOURCE', /is a JSON document/],
-    ['text', 'ERR_BENCODE_SYNTAX', /is no usable \.torrent/],
-    ['empty', 'ERR_BENCODE_SYNTAX', /is no usable \.torrent/],
+    ['text', 'ERR_BENCODE_SYNTAX', /is not a usable \.torrent/],
+    ['empty', 'ERR_BENCODE_SYNTAX', /is not a usable \.torrent/],
     ['401', 'ERR_CLIENT_SOURCE', /answered 401 Unauthorized: it may want a user name and password/],
     ['404', 'ERR_CLIENT_SOURCE', /answered 404 Not Found$/],
     ['500', 'ERR_CLIENT_SOURCE', /answered 500/],
@@ -246,8 +246,8 @@ test('an invalid source is a TorrentError with a hint', async () => {
       /is no source/
     ],
     [new Date(0), 'ERR_METAINFO_SOURCE', /is no source/],
-    [new Uint8Array(0), 'ERR_BENCODE_SYNTAX', /the bytes given/],
-    [new ArrayBuffer(3), 'ERR_BENCODE_SYNTAX', /the bytes given/],
+    [new Uint8Array(0), 'ERR_BENCODE_SYNTAX', /the data given/],
+    [new ArrayBuffer(3), 'ERR_BENCODE_SYNTAX', /the data given/],
     [{ size: maxTorrentBytes + 1, arrayBuffer: () => assert.fail() }, 'ERR_CLIENT_SOURCE', /Blob has/],
     ['/', 'ERR_CLIENT_SOURCE', /is a folder; seed\(\)/],
     ['/does/not/exist', 'ERR_CLIENT_SOURCE', /no such file; a source is/],
@@ -262,7 +262,7 @@ test('an invalid source is a TorrentError with a hint', async () => {
     ['ftp://t.example/x', 'ERR_CLIENT_SOURCE', /no such file/],
     ['http://', 'ERR_CLIENT_SOURCE', /malformed/],
     ['http://[', 'ERR_CLIENT_SOURCE', /malformed/],
-    [import.meta.filename, 'ERR_BENCODE_SYNTAX', /is no usable \.torrent/]
+    [import.meta.filename, 'ERR_BENCODE_SYNTAX', /is not a usable \.torrent/]
   ] as const) {
     await assert.rejects(readSource(source as never), (error) => {
       assert.ok(error instanceof TorrentError, String(error))

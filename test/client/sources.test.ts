@@ -69,8 +69,8 @@ const wrong: readonly [name: string, source: unknown, code: string, message: Reg
     /exist\.torrent could not be read: there is no such file/
   ],
   ['a folder', '/', 'ERR_CLIENT_SOURCE', /could not be read/],
-  ['a file of another kind', import.meta.filename, 'ERR_BENCODE_SYNTAX', /is no usable \.torrent/],
-  ['garbage', new Uint8Array(100), 'ERR_BENCODE_SYNTAX', /the bytes given/],
+  ['a file of another kind', import.meta.filename, 'ERR_BENCODE_SYNTAX', /is not a usable \.torrent/],
+  ['garbage', new Uint8Array(100), 'ERR_BENCODE_SYNTAX', /the data given/],
   ['a magnet link without a hash', 'magnet:?dn=x', 'ERR_METAINFO_MAGNET', /./],
   ['a v2 magnet link', `magnet:?xt=urn:btmh:1220${'ab'.repeat(32)}`, 'ERR_METAINFO_UNSUPPORTED', /version 2/],
   [

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
+import { findRoot } from '../support/root.ts'
 import type { Finding } from './finding.ts'
 import type { Target } from './target.ts'
 
@@ -14,12 +15,6 @@ export interface Counts {
 }
 
 const none: Counts = { executions: 0, seconds: 0, outcomes: 0, findings: 0 }
-
-function findRoot(): string {
-  let folder = import.meta.dirname
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
-  return folder
-}
 
 /** The project folder. */
 export const root: string = findRoot()

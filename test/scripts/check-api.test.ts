@@ -4,12 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
-
-function findRoot(): string {
-  let folder = import.meta.dirname
-  while (!existsSync(path.join(folder, 'package.json'))) folder = path.dirname(folder)
-  return folder
-}
+import { findRoot } from '../support/root.ts'
 
 const script = path.join(findRoot(), 'scripts/check-api.mjs')
 

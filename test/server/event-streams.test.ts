@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import test from 'node:test'
+import { Admission } from '../../lib/server/admission.ts'
+import { Catalog } from '../../lib/server/catalog.ts'
+import { EventStreams } from '../../lib/server/event-streams.ts'
+import { serverLimits } from '../../lib/server/limits.ts'
 import { until } from '../support/until.ts'
 import { bytesOf, clientOf, connect, seed, serve } from './support.ts'
 
@@ -64,6 +70,38 @@ test('pages get all torrents at first and when some come or go, and else the cha
     is: (value) => value > 2
   })
   assert.equal(names(lists(first)[2]?.data).length, 1)
+})
+
+/** A page that opens a stream; `written` are its events. */
+class Page extends EventEmitter {
+  readonly written: string[] = []
+  destroyed = false
+  writeHead(): void {}
+  setTimeout(): void {}
+  write(text: string | Buffer): boolean {
+    this.written.push(String(text))
+    return true
+  }
+  destroy(): void {
+    this.destroyed = true
+    this.emit('close')
+  }
+}
+
+test('a page that leaves before its first news ends no news of others', async (t) => {
+  const admission = new Admission({ ...serverLimits, newsMs: 1 })
+  const streams = new EventStreams(new Catalog(clientOf(t)), admission)
+  const request = { method: 'GET', socket: { remoteAddress: '127.0.0.1' } } as IncomingMessage
+  const [leaving, staying] = [new Page(), new Page()]
+  const open = [leaving, staying].map((page) =>
+    streams.open(request, page as unknown as ServerResponse, undefined)
+  )
+  leaving.destroy()
+  await open[0]
+  await until('news of the page that stays', () => staying.written.length, { is: (value) => value > 5 })
+  staying.destroy()
+  await open[1]
+  streams.close()
 })
 
 test('a page that reads nothing for long is closed, others continue', async (t) => {

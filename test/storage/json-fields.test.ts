@@ -28,7 +28,7 @@ test('brackets within texts are no nesting', () => {
   assert.deepEqual(parseRecordJson(JSON.stringify(value)), value)
 })
 
-test('a count is a number from 0 on, and -0 is 0', () => {
+test('a count is a number of at least 0, and -0 is 0', () => {
   const fields = (json: string): JsonFields => new JsonFields(JSON.parse(`{"count":${json}}`))
   for (const [json, count] of [
     ['0', 0],

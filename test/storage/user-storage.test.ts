@@ -49,6 +49,21 @@ for (const stats of [undefined, null, 7, {}, { files: 'x' }]) {
   })
 }
 
+for (const segments of [undefined, [], {}, [{ length: 9 }], [{ length: 10 }, { length: 1 }], [null]]) {
+  test(`segments that are ${JSON.stringify(segments)} for 10 bytes are not hashed`, () => {
+    const storage = withMethod('segments', () => segments)
+    assert.throws(() => storage.segments?.(0, 10), { code: 'ERR_STORAGE_READ' })
+  })
+}
+
+test('segments that cover all bytes are hashed', () => {
+  const segments = [
+    { path: undefined, fileOffset: 0, length: 4 },
+    { path: '/a', fileOffset: 4, length: 6 }
+  ]
+  assert.deepEqual(withMethod('segments', () => segments).segments?.(0, 10), segments)
+})
+
 test('answers may be synchronous', async () => {
   const storage = withMethod('read', () => 3)
   assert.equal(await storage.read(0, new Uint8Array(10)), 3)

@@ -66,7 +66,7 @@ const rows: readonly (readonly [name: string, change: Partial<RequestFacts>, exp
     [
       'nothing is selected',
       { status: 'idle', wanted: 0, isSelected: false },
-      ['Nothing is selected, and no open stream misses bytes.']
+      ['Nothing is selected, and no open stream needs missing bytes.']
     ],
     ['everything is here', { status: 'seeding', wanted: 0 }, ['Nothing selected is missing.']],
     [

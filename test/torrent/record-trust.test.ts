@@ -196,7 +196,10 @@ for (const [what, make] of obstacles) {
     const client = bench.client({ path: folder })
     const warned = once(client, 'warning')
     const torrent = await client.add(sample.bytes, { select: [0], peers: [addressOf(seed)] })
-    assert.match(String((await warned)[0]), /\.piecewise is no folder, so no resume records are kept there/)
+    assert.match(
+      String((await warned)[0]),
+      /\.piecewise is not a folder, so no resume records are kept there/
+    )
     await torrent.whenDone()
     torrent.select([1])
     await torrent.whenDone()

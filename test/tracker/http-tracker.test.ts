@@ -136,7 +136,7 @@ const failures: [string, Parameters<typeof httpTracker>[0], string, RegExp][] = 
     /banned/
   ],
   ['a web page', (_q, r) => void r.end('<html>hello\n'), 'ERR_TRACKER_RESPONSE', /begins with '<html>hello'/],
-  ['nothing', (_q, r) => void r.end(), 'ERR_TRACKER_RESPONSE', /nothing/],
+  ['nothing', (_q, r) => void r.end(), 'ERR_TRACKER_RESPONSE', /it is empty/],
   ['a list', replyWith([1]), 'ERR_TRACKER_RESPONSE', /no dictionary/],
   ['peers that are numbers', replyWith({ peers: [1] }), 'ERR_TRACKER_RESPONSE', /no dictionary/],
   ['deep nesting', (_q, r) => void r.end('l'.repeat(500_000)), 'ERR_TRACKER_RESPONSE', /malformed/],

@@ -77,7 +77,7 @@ const values: readonly Row[] = [
   ['a comment of the web server behind the value', `${usual}<!-- 0.01s -->`, but(fine, /14 bytes follow/)],
   ['a line feed before the value', `\n${usual}`, malformed(/a value is expected/)],
   ['a byte order mark before the value', `\xef\xbb\xbf${usual}`, malformed(/a value is expected/)],
-  ['nothing at all', '', malformed(/begins with nothing/)],
+  ['nothing at all', '', malformed(/it is empty/)],
   ['a web page', '<html>hi</html>', malformed(/begins with '<html>/)],
   ['an empty dictionary', 'de', but({ peers: [], intervalMs: undefined }, /neither peers nor interval/)],
   [
@@ -151,12 +151,12 @@ const failures: readonly Row[] = [
   [
     'a refusal that is a list',
     'd14:failure reasonl3:badee',
-    but({ peers: [], intervalMs: undefined }, /no text/)
+    but({ peers: [], intervalMs: undefined }, /not text/)
   ],
   [
     'a refusal that is a number',
     `d14:failure reasoni0e8:intervali300e${compact}e`,
-    but({ peers: [me], intervalMs: 300_000 }, /no text/)
+    but({ peers: [me], intervalMs: 300_000 }, /not text/)
   ]
 ]
 

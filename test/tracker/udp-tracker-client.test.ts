@@ -264,7 +264,7 @@ test('shared ports are used and stay open; a family without a port is left out',
   const again = new UdpTrackerClient({ ports: [port] })
   await assert.rejects(
     again.announce(new URL(tracker.url), parameters),
-    code('ERR_TRACKER_NETWORK', /cannot be sent/)
+    code('ERR_TRACKER_NETWORK', /cannot be reached/)
   )
   await again.close()
 })

@@ -13,7 +13,7 @@ for (const [what, options, message] of [
   ['another case', { SUPERSEEDING: 1 }, /did you mean superSeeding\?/],
   ['one of another call', { port: 1 }, /it is one of the client/],
   ['a name that every object has', { constructor: 1 }, /^constructor: there is no such option/],
-  ['a function', () => {}, /callbacks are not taken/],
+  ['a function', () => {}, /callbacks are not supported/],
   ['null', null, /null must be an object/],
   ['a list', [], /must be an object/],
   ['text', 'utf8', /must be an object/]

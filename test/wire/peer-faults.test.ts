@@ -140,7 +140,7 @@ for (const [what, write] of counted) {
     await turn()
     assert.equal(peer.wire.destroyed, true)
     assert.ok(peer.error instanceof TorrentError && peer.error.code === 'ERR_WIRE_PROTOCOL')
-    assert.match(peer.error.message, /300 messages make no sense/)
+    assert.match(peer.error.message, /more than 300 invalid messages/)
     assert.equal(peer.heard.includes('have 5'), false)
   })
 }

@@ -17,7 +17,7 @@ const longerBy = 1.1
 const longerEveryMs = 200
 
 /** Decides the request queue depth of each peer: enough to keep its link full, without starving others. */
-export class Pipelines {
+export class QueueDepths {
   /** Current length of a queue in milliseconds while no stream is hungry. */
   #deepMs = deepMs
   #changedAt = 0
@@ -37,8 +37,8 @@ export class Pipelines {
   }
 
   /**
-   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer plans; in smaller
-   * batches while a stream waits.
+   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer runs of `UrgentPlan`; in
+   * smaller batches while a stream waits.
    */
   isWorthwhile(room: number, { outstanding }: PeerState, hungry: boolean): boolean {
     return room > outstanding.length >> (hungry ? 3 : 1)

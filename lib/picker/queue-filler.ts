@@ -2,7 +2,7 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { pickBackground, pickEndGame } from './background.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
-import { deepMs, Pipelines } from './pipelines.ts'
+import { deepMs, QueueDepths } from './queue-depths.ts'
 import { UrgentPlan } from './urgent-plan.ts'
 
 /** A stream counts as hungry while it lacks something that it needs within this time. */
@@ -17,11 +17,12 @@ const calmTickMs = 1000
 
 /** Maximum number of starved peers per check that look for late blocks of others. A subset suffices in a large swarm. */
 const maxIdleLooks = 64
+
 /** Sends requests to peers with room in their queues: blocks for readers first, then background blocks, then late blocks of other peers. */
-export class Filling {
+export class QueueFiller {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
-  readonly #pipelines = new Pipelines()
+  readonly #depths = new QueueDepths()
   /** Peers that have refused a piece and will be asked again. */
   readonly #refusing = new LazySet<PeerState>()
   #wakeAt = Number.POSITIVE_INFINITY
@@ -94,7 +95,7 @@ export class Filling {
   }
 
   #room(peer: PeerState, hungry: boolean): number {
-    return this.#pipelines.room(peer, this.#state.peers.size, hungry)
+    return this.#depths.room(peer, this.#state.peers.size, hungry)
   }
 
   /** Clears the refusals of a peer, so that it may be asked for everything again. */
@@ -112,15 +113,15 @@ export class Filling {
     const state = this.#state
     const hungry = this.isHungry(now)
     const room = this.#room(peer, hungry)
-    const tops = this.#pipelines.isWorthwhile(room, peer, hungry)
-    if (tops && state.windows.size === 0) this.#fillBackground(peer, room, now)
-    else if (tops) state.readiness.ready.add(peer)
+    const refills = this.#depths.isWorthwhile(room, peer, hungry)
+    if (refills && state.windows.size === 0) this.#fillBackground(peer, room, now)
+    else if (refills) state.readiness.ready.add(peer)
     if (state.readiness.ready.size > 0) this.#fillReady(peer, hungry, false, now)
-    this.#pipelines.adapt(state.outOfMemory && this.#pipelines.isDry(peer), now)
+    this.#depths.adapt(state.outOfMemory && this.#depths.isDry(peer), now)
     this.#setWake(hungry, now)
   }
 
-  /** Sends requests to the peers that are `ready`, beginning with `first`. With `everyone`, windows consider all fast peers. */
+  /** Sends requests to the peers that are `ready`, beginning with `first`. With `everyone`, blocks of windows also go to fast peers that are not `ready`. */
   fillAll(now: number, first?: number, everyone = false): void {
     const state = this.#state
     if (!this.active) {
@@ -146,7 +147,7 @@ export class Filling {
 
   #topUp(peer: PeerState, hungry: boolean, now: number): void {
     const room = this.#room(peer, hungry)
-    if (this.#pipelines.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
+    if (this.#depths.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
   }
 
   /** Requests up to `mostBlocks` blocks outside all windows from a peer. */
@@ -172,14 +173,14 @@ export class Filling {
     const tickMs = hungry ? hungryTickMs : starved.size > 0 ? endGameTickMs : calmTickMs
     // An earlier wake-up stands while blocks arrive; postponing it at each block would prevent it for ever.
     if (this.#wakeAt > now && this.#wakeAt <= now + tickMs) return
-    let under = false
+    let hasRequests = false
     for (const peer of busy) {
-      if ((under = peer.outstanding.length > 0)) break
+      if ((hasRequests = peer.outstanding.length > 0)) break
       busy.delete(peer)
     }
     let at = Number.POSITIVE_INFINITY
     for (const { retryAt } of this.#refusing) if (retryAt < at) at = retryAt
-    if (under) at = Math.min(at, now + tickMs)
+    if (hasRequests) at = Math.min(at, now + tickMs)
     this.#wakeAt = at
   }
 }

@@ -28,7 +28,7 @@ export function temporaryPath(path: string): string {
  */
 export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array): Promise<void> {
   await makeSyncedFolder(fs, dirname(path), 0o700)
-  await replaceUnlisted(fs, path, bytes)
+  await replaceWithoutFolderSync(fs, path, bytes)
   await syncTogether(fs, dirname(path))
 }
 
@@ -36,7 +36,7 @@ export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array
  * Replaces a file as {@link replaceFile} does, but in an existing folder that the caller syncs, once for many files. Concurrent
  * replacements of the same file need different `suffix`es.
  */
-export async function replaceUnlisted(
+export async function replaceWithoutFolderSync(
   fs: StorageFs,
   path: string,
   bytes: Uint8Array,
@@ -68,7 +68,7 @@ export async function readWhole(
     const handle = await fs.open(path, openFlags.read)
     try {
       const { size } = await handle.stat({ bigint: true })
-      if (size > BigInt(maxBytes)) throw new Error(`it has ${size} bytes`)
+      if (size > BigInt(maxBytes)) throw new Error(`it has ${size} bytes, more than ${maxBytes}`)
       const bytes = new Uint8Array(Number(size))
       return bytes.subarray(0, await readAll(handle, bytes, 0))
     } finally {
