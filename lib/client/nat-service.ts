@@ -28,7 +28,7 @@ export class NatService {
     this.#starting = this.#start(options)
   }
 
-  /** What is mapped now. */
+  /** The present state. */
   get status(): NatStatus {
     return this.#mapper?.status ?? this.#early
   }

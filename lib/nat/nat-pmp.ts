@@ -14,7 +14,7 @@ export interface NatPmpRequest {
 
 /** A NAT-PMP response. */
 export interface NatPmpAnswer {
-  /** What it answers. */
+  /** The request that it answers. */
   readonly kind: NatTransport | 'address' | 'other'
   /** Result code; 0 is success. */
   readonly result: number

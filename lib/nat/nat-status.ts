@@ -18,7 +18,7 @@ export interface NatStatus {
   readonly externalAddress?: string | undefined
   /** Port of the router that it forwards. Trackers, DHT and peers hear of it while `mapped`. */
   readonly externalPort?: number | undefined
-  /** What the router forwards. */
+  /** Transport protocols that the router forwards. */
   readonly transports?: readonly NatTransport[] | undefined
   /** Sentence for people: why the port is not mapped, or of no use. */
   readonly reason?: string | undefined

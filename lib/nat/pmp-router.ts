@@ -213,7 +213,9 @@ export class PmpRouter implements Router {
           return
         }
         if (log.enabled) log('%s: try %d, %d bytes', this.host, count + 1, message.length)
-        cancel = this.#timers.after(this.#dialect === undefined ? firstTryMs : firstTryMs * 2 ** count, () => send(count + 1))
+        cancel = this.#timers.after(this.#dialect === undefined ? firstTryMs : firstTryMs * 2 ** count, () =>
+          send(count + 1)
+        )
         this.#port.send(message, this.#address)
       }
       this.#exchanges.add(exchange)

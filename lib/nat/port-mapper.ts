@@ -67,7 +67,7 @@ export class PortMapper {
     )
   }
 
-  /** What is mapped now. */
+  /** The present state. */
   get status(): NatStatus {
     return this.#status
   }

@@ -6,7 +6,13 @@ import type { NatReport } from './run-nat.ts'
 import { temporaryFolder } from './support/data.ts'
 import { needs } from './support/need.ts'
 import { attempt, type Running, start, within } from './support/process.ts'
-import { type HomeNetwork, openHomeNetwork, outsideHost, type RouterOptions, routerNeeds } from './support/router.ts'
+import {
+  type HomeNetwork,
+  openHomeNetwork,
+  outsideHost,
+  type RouterOptions,
+  routerNeeds
+} from './support/router.ts'
 
 const port = 16_881
 const both = [`tcp ${port}`, `udp ${port}`]

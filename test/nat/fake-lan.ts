@@ -38,7 +38,7 @@ export class FakeRouter {
   readonly host: string
   /** Our port by `tcp 6881`, the external one. */
   readonly table: Map<string, string> = new Map()
-  /** What was asked, such as `pcp tcp 6881`, `pmp address` or `upnp AddPortMapping`. */
+  /** Requests, such as `pcp tcp 6881`, `pmp address` or `upnp AddPortMapping`. */
   readonly log: string[] = []
   epoch: number = 1000
 

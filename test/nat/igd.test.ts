@@ -16,7 +16,10 @@ const controls = (text: string): string[] | undefined =>
 test('the search answer and the description of miniupnpd are read', () => {
   assert.equal(parseSsdp(real('ssdp/miniupnpd'), '10.91.0.1')?.href, url.href)
   assert.deepEqual(
-    parseDescription(real('igd/miniupnpd-description'), url)?.map(({ type, control }) => [type, control.href]),
+    parseDescription(real('igd/miniupnpd-description'), url)?.map(({ type, control }) => [
+      type,
+      control.href
+    ]),
     [['urn:schemas-upnp-org:service:WANIPConnection:2', 'http://10.91.0.1:5000/ctl/IPConn']]
   )
 })

@@ -24,6 +24,14 @@ test('answers are read', () => {
   })
   // The short answer of a router that does not know PCP.
   assert.deepEqual(parse('0081000100000007'), { ...none, kind: 'udp', result: 1, epoch: 7 })
-  for (const hex of ['', '0000', '0001000000000001', '00800000', '0080000000000001', '0081000000000001', '0280000000000001'])
+  for (const hex of [
+    '',
+    '0000',
+    '0001000000000001',
+    '00800000',
+    '0080000000000001',
+    '0081000000000001',
+    '0280000000000001'
+  ])
     assert.equal(parse(hex), undefined)
 })

@@ -29,7 +29,13 @@ test('the answer of miniupnpd is read', () => {
     { ...answer, map: { ...answer?.map, nonce: undefined } },
     {
       ...{ version: 2, opcode: 1, result: 0, lifetimeSeconds: 3600, epoch: 1 },
-      map: { nonce: undefined, transport: 'tcp', port: 6881, externalPort: 6882, externalAddress: '85.78.0.1' }
+      map: {
+        nonce: undefined,
+        transport: 'tcp',
+        port: 6881,
+        externalPort: 6882,
+        externalAddress: '85.78.0.1'
+      }
     }
   )
   assert.deepEqual(Buffer.from(answer?.map?.nonce ?? []), nonce)

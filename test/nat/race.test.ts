@@ -62,7 +62,10 @@ test('a second success is undone before the race ends', async () => {
   const undone: string[] = []
   const discard = async (late: string): Promise<void> => void undone.push(late)
   const both = [async () => 'a', async () => 'b']
-  assert.deepEqual(await race([both], { stepMs: 100, timers, signal, discard }), { won: 'a', hadRivals: true })
+  assert.deepEqual(await race([both], { stepMs: 100, timers, signal, discard }), {
+    won: 'a',
+    hadRivals: true
+  })
   assert.deepEqual(undone, ['b'])
 })
 

@@ -40,7 +40,18 @@ export const ssdp: Target = {
   name: 'ssdp',
   grammar: 'text',
   corpus: ['ssdp'],
-  words: ['HTTP/1.1 200 OK', 'LOCATION: ', 'http://', router, ':5000', '@', '/', '\r\n', '[::1]', '127.0.0.1'],
+  words: [
+    'HTTP/1.1 200 OK',
+    'LOCATION: ',
+    'http://',
+    router,
+    ':5000',
+    '@',
+    '/',
+    '\r\n',
+    '[::1]',
+    '127.0.0.1'
+  ],
   maxBytes: 4096,
   run(input, check) {
     const url = check.turn(() => parseSsdp(input, router))
@@ -54,10 +65,34 @@ export const igd: Target = {
   name: 'igd',
   grammar: 'text',
   corpus: ['igd'],
-  seeds: () => [`<a>${'<b>'.repeat(40)}`, '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', '<a b="&gt;>">&#x41;<![CDATA[<]]></a>'],
+  seeds: () => [
+    `<a>${'<b>'.repeat(40)}`,
+    '<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>',
+    '<a b="&gt;>">&#x41;<![CDATA[<]]></a>'
+  ],
   words: [
-    ...['<service>', '</service>', '<serviceType>', '<controlURL>', '<URLBase>', '<!--', '-->', '<![CDATA[', ']]>'],
-    ...['urn:schemas-upnp-org:service:WANIPConnection:1', 'http://', router, '&amp;', '&#', '<?', '?>', '/>', '"'],
+    ...[
+      '<service>',
+      '</service>',
+      '<serviceType>',
+      '<controlURL>',
+      '<URLBase>',
+      '<!--',
+      '-->',
+      '<![CDATA[',
+      ']]>'
+    ],
+    ...[
+      'urn:schemas-upnp-org:service:WANIPConnection:1',
+      'http://',
+      router,
+      '&amp;',
+      '&#',
+      '<?',
+      '?>',
+      '/>',
+      '"'
+    ],
     ...['<errorCode>', '<u:AddPortMappingResponse>', '<NewExternalIPAddress>', '<!DOCTYPE ']
   ],
   maxBytes: 80 << 10,

@@ -4,7 +4,7 @@ import path from 'node:path'
 import { removeStale } from './namespaces.ts'
 import { attempt, type Place, type Running, run, start } from './process.ts'
 
-/** What a {@link HomeNetwork} needs. */
+/** Requirements of a {@link HomeNetwork}. */
 export const routerNeeds: readonly string[] = ['miniupnpd', 'nft', 'namespaces']
 /** Address of the router outside; miniupnpd takes no private or reserved one. */
 export const outsideHost = '85.78.0.1'
@@ -57,7 +57,21 @@ export function openHomeNetwork({ pmp = true, upnp = true, folder }: RouterOptio
   }
   const inRouter: Place = { host: `${lan}.1`, enter: ['ip', 'netns', 'exec', router] }
   const link = (name: string, device: string, other: string): void =>
-    void run(['ip', '-n', router, 'link', 'add', device, 'type', 'veth', 'peer', 'name', other, 'netns', name])
+    void run([
+      'ip',
+      '-n',
+      router,
+      'link',
+      'add',
+      device,
+      'type',
+      'veth',
+      'peer',
+      'name',
+      other,
+      'netns',
+      name
+    ])
   const address = (name: string, device: string, host: string): void => {
     run(['ip', '-n', name, 'addr', 'add', `${host}/24`, 'dev', device])
     run(['ip', '-n', name, 'link', 'set', device, 'up'])
