@@ -48,6 +48,7 @@ export const clientOptions: Options = {
     byDefault: 'allow'
   },
   ...proxyOption,
+  'no-nat': { type: 'boolean', help: 'do not ask the router to forward the port (PCP, NAT-PMP, UPnP)' },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -104,6 +105,7 @@ export function readClientOptions(line: CommandLine): ClientOptions {
     dht: readDht(line) ?? (proxy === undefined ? true : undefined),
     pex: !line.has('no-pex'),
     lsd: line.has('no-lsd') ? false : proxy === undefined ? true : undefined,
+    natTraversal: proxy === undefined && !line.has('no-nat'),
     proxy,
     encryption: line.value('encryption', readEncryption),
     downloadLimit: line.value('download-limit', readBytes),

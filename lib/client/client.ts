@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import type { NatStatus } from '../nat/nat-status.ts'
 import type { TorrentSnapshot } from '../torrent/snapshots.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
@@ -38,7 +39,7 @@ export interface ClientEvents {
 
 /** Plain data of a {@link Client} for `JSON.stringify`; the members mean the same as on the client. */
 export interface ClientSnapshot
-  extends Pick<Client, 'port' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
+  extends Pick<Client, 'port' | 'natStatus' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
   readonly torrents: readonly TorrentSnapshot[]
 }
 
@@ -101,6 +102,9 @@ export class Client extends EventEmitter<ClientEvents> {
         this.#queue.changed()
         this.#stateFolder?.list?.touch()
       },
+      announce: () => {
+        for (const { swarm } of this.#registry.all) swarm.sources.trackers.announceNow()
+      },
       decide: () => this.#queue.decide()
     })
   }
@@ -130,7 +134,12 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** The TCP port that the client listens on; 0 before it listens. */
   get port(): number {
-    return this.#services.port()
+    return this.#services.network.port
+  }
+
+  /** Whether the router forwards the port, with the option `natTraversal`. */
+  get natStatus(): NatStatus {
+    return this.#services.nat?.status ?? { state: 'off' }
   }
 
   /** Absolute path of the state folder; undefined without the option `state`. */
@@ -324,9 +333,9 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** Returns the client and its torrents as plain data, for `JSON.stringify`, logs and pages. */
   toJSON(): ClientSnapshot {
-    const { port, statePath, downloadSpeed, uploadSpeed, progress } = this
+    const { port, natStatus, statePath, downloadSpeed, uploadSpeed, progress } = this
     const torrents = this.torrents.map((torrent) => torrent.toJSON())
-    return { port, statePath, downloadSpeed, uploadSpeed, progress, torrents }
+    return { port, natStatus, statePath, downloadSpeed, uploadSpeed, progress, torrents }
   }
 
   /** Saves and closes all torrents, then closes all ports and timers. Idempotent. */

@@ -119,6 +119,11 @@ export class DhtService implements TorrentDht {
     return source
   }
 
+  /** Announces all torrents again, because our port has changed. */
+  announceNow(): void {
+    this.#scheduler.wakeAll()
+  }
+
   /** Saves the state and closes the node; the ports stay open. Idempotent, never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close()

@@ -81,7 +81,10 @@ export interface ClientOptions {
   readonly encryption?: Encryption | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
-  /** Not built yet: must be false or left out. */
+  /**
+   * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers in the internet can connect; default `false`.
+   * Only the port for peers is mapped, and it is given back on `close`. Off on a loopback `host`. See `natStatus`.
+   */
   readonly natTraversal?: boolean | undefined
   /**
    * Proxy for all traffic: `socks5://`, `socks4a://` or `http://` with `[user:password@]host:port`, or an object with `url`, `username` and
@@ -91,8 +94,8 @@ export interface ClientOptions {
   readonly proxy?: string | ProxyOptions | false | undefined
 }
 
-const switches = ['lsd', 'pex'] as const
-const notBuilt = ['utp', 'natTraversal'] as const
+const switches = ['lsd', 'pex', 'natTraversal'] as const
+const notBuilt = ['utp'] as const
 // Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,
@@ -225,12 +228,14 @@ export function proxyOf(option: ClientOptions['proxy']): ProxyServer | undefined
 }
 
 /** Refuses options that would need traffic around the proxy. */
-function checkProxy({ proxy: given, port, lsd, dht }: ClientOptions): void {
+function checkProxy({ proxy: given, port, lsd, dht, natTraversal }: ClientOptions): void {
   const proxy = proxyOf(given)
   if (proxy === undefined) return
   if (port !== undefined && port !== 0)
     throw refusal('port', 'with a proxy the client does not listen; leave it out')
   if (lsd === true) throw refusal('lsd', 'multicast cannot go through a proxy; leave it out')
+  if (natTraversal === true)
+    throw refusal('natTraversal', 'with a proxy the client does not listen, so no port can be mapped; leave it out')
   if (dht !== undefined && dht !== false && !proxy.carriesUdp)
     throw refusal('dht', `${proxy.name} carries no UDP, which the DHT needs; use SOCKS5 or set it to false`)
 }

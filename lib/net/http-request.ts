@@ -20,6 +20,13 @@ import type { HostLookup } from './resolve-host.ts'
 import type { TcpTransport } from './tcp.ts'
 import { hostOfUrl, serverName } from './url-host.ts'
 
+/** Body of an HTTP request. */
+export interface HttpContent {
+  readonly text: string
+  /** Headers that describe it. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** Options of {@link httpRequest}. */
 export interface HttpRequestOptions {
   readonly tcp: Pick<TcpTransport, 'open' | 'proxy'>
@@ -34,6 +41,8 @@ export interface HttpRequestOptions {
   readonly bodyBytes: number | undefined
   readonly inflatedBytes: number | undefined
   readonly onSent: (() => void) | undefined
+  /** Body of a POST request; without it, the request is a GET. */
+  readonly content?: HttpContent | undefined
   /** Returns the scope of an address. */
   scopeOf(address: string): IpScope
   /** Returns the error that refuses an address, or undefined if it is allowed. */
@@ -122,17 +131,19 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
       }
       unpacked().then(resolve, fail)
     })
-    request.end()
+    // Sent as one write, because some routers read only one segment; `end` adds the length.
+    request.end(options.content?.text)
   })
 }
 
 function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
-  const { localAddress, family, ca } = options
+  const { localAddress, family, ca, content } = options
   const isSecure = url.protocol === 'https:'
   const settings: RequestOptions & { ca?: string | string[] } = {
     host: hostOfUrl(url),
     port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
+    method: content === undefined ? 'GET' : 'POST',
     // Node's strict parser protects shared connections, on which two parties may disagree about message
     // boundaries, and proxies, which may forward misread messages. Here each connection carries one request,
     // nothing is forwarded, header and body are limited in size, and the body is only parsed as bencode with
@@ -146,7 +157,8 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
       'User-Agent': `piecewise/${version}`,
       'Accept-Encoding': 'gzip, deflate',
       Accept: options.accept,
-      Connection: 'close'
+      Connection: 'close',
+      ...content?.headers
     },
     ...(url.username === '' ? {} : { auth: `${decodePercent(url.username)}:${decodePercent(url.password)}` }),
     ...(family === undefined ? {} : { family }),

@@ -17,6 +17,10 @@ export const limits = {
   proxyHalfOpen: 20,
   /** Datagrams that wait for a UDP relay: the first requests of the DHT and of UDP trackers. */
   relayQueue: 256,
+  /** Lines of the routing table that are read: machines with containers have some hundred. */
+  routes: 4_096,
+  /** Routers that are asked for a port: more than two uplinks are rare, and a guess takes two addresses. */
+  gateways: 4,
   /** Milliseconds to resolve a host name. */
   resolveMs: 20_000,
   /**

@@ -1,6 +1,8 @@
+import { isIP } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import type { Connection, Listener, Sniff } from './connection.ts'
 import type { DatagramPort } from './datagram-port.ts'
+import { findGateways, type Gateway } from './gateways.ts'
 import { socketLookup } from './host-guard.ts'
 import { HttpClient } from './http-client.ts'
 import type { MulticastOptions, MulticastPort } from './multicast-port.ts'
@@ -10,6 +12,7 @@ import type { ProxyServer } from './proxy-server.ts'
 import { type HostLookup, systemHostLookup } from './resolve-host.ts'
 import { SocksRelay } from './socks-relay.ts'
 import { TcpTransport } from './tcp.ts'
+import { bindUdpPort } from './udp-port.ts'
 import { bindUdp, bindUdpPorts, familiesOf } from './udp-ports.ts'
 
 /** Options of {@link Network}. */
@@ -59,6 +62,7 @@ export class Network {
   readonly #relay: SocksRelay | undefined
   readonly #udp = new Map<4 | 6, Promise<DatagramPort>>()
   readonly #multicast = new Set<MulticastPort>()
+  readonly #separate = new Set<Promise<DatagramPort>>()
   /** Settles when the ports that are being bound are in `#udp`; never rejects. */
   #binding: Promise<unknown> = Promise.resolve()
   #listener: Listener | undefined
@@ -145,6 +149,27 @@ export class Network {
     return port
   }
 
+  /** Returns the routers of the private IPv4 networks that the network's host is in. */
+  gateways(): Promise<readonly Gateway[]> {
+    return findGateways(this.#host)
+  }
+
+  /**
+   * Binds a free UDP port of one local address, for a protocol whose packets must come from it. Multicast leaves
+   * through its interface. The network closes it, if its owner does not.
+   * @throws TorrentError ERR_TRANSPORT_LISTEN
+   */
+  async separateUdpPort(host: string): Promise<DatagramPort> {
+    this.#refuseIfClosed()
+    const family = isIP(host) === 6 ? 6 : 4
+    const onWarning = this.#onWarning
+    const onClosed = (): void => void this.#separate.delete(bound)
+    const bound = bindUdpPort({ family, host, multicast: true, onWarning, onClosed })
+    this.#separate.add(bound)
+    bound.catch(onClosed)
+    return bound
+  }
+
   /** Stops accepting connections. Open connections are not affected, and may outlast the promise. */
   async unlisten(): Promise<void> {
     await this.#listener?.close()
@@ -161,7 +186,7 @@ export class Network {
     await this.tcp.close()
     await this.#binding
     await Promise.allSettled([
-      ...[...this.#udp.values()].map(async (port) => (await port).close()),
+      ...[...this.#udp.values(), ...this.#separate].map(async (port) => (await port).close()),
       ...[...this.#multicast].map((port) => port.close())
     ])
   }

@@ -130,6 +130,11 @@ export class TrackerSet {
     for (const announcement of this.#announcements) announcement.completed()
   }
 
+  /** Announces again, as soon as the trackers' intervals allow, because our port has changed. */
+  announceNow(): void {
+    for (const announcement of this.#announcements) announcement.announceNow()
+  }
+
   /** Corrects trackers that were told of missing bytes, after a check found every byte on disk. */
   nothingLeft(): void {
     for (const announcement of this.#announcements) announcement.nothingLeft()
@@ -155,7 +160,14 @@ export class TrackerSet {
     const { infoHash, host, counters, onAnnouncement, onWarning } = this.#options
     const announcement = announceTiers(
       tiers,
-      { infoHash, peerId: host.peerId, port: host.port, counters },
+      {
+        infoHash,
+        peerId: host.peerId,
+        get port() {
+          return host.port
+        },
+        counters
+      },
       {
         udp: host.udpTrackers,
         trust: (url) => (this.#trusted.has(url) ? 'program' : 'remote'),

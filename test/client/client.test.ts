@@ -79,7 +79,7 @@ test('a .torrent gives its metadata to a magnet link that waits for it', async (
 
 test('invalid options are refused at once', async (t) => {
   const bench = new Bench(t)
-  for (const name of ['utp', 'natTraversal']) {
+  for (const name of ['utp']) {
     assert.throws(() => new Client({ [name]: true }), {
       code: 'ERR_CLIENT_UNSUPPORTED',
       message: new RegExp(name)

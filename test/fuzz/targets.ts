@@ -10,6 +10,7 @@ import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
 import { mse } from './targets/mse.ts'
+import { igd, pmp, routes, ssdp } from './targets/nat.ts'
 import { safePath } from './targets/path.ts'
 import { proxy } from './targets/proxy.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
@@ -38,6 +39,10 @@ export const targets: readonly Target[] = [
   trackerUrl,
   krpc,
   lsd,
+  pmp,
+  ssdp,
+  igd,
+  routes,
   address,
   resume,
   session,
