@@ -235,7 +235,10 @@ function checkProxy({ proxy: given, port, lsd, dht, natTraversal }: ClientOption
     throw refusal('port', 'with a proxy the client does not listen; leave it out')
   if (lsd === true) throw refusal('lsd', 'multicast cannot go through a proxy; leave it out')
   if (natTraversal === true)
-    throw refusal('natTraversal', 'with a proxy the client does not listen, so no port can be mapped; leave it out')
+    throw refusal(
+      'natTraversal',
+      'with a proxy the client does not listen, so no port can be mapped; leave it out'
+    )
   if (dht !== undefined && dht !== false && !proxy.carriesUdp)
     throw refusal('dht', `${proxy.name} carries no UDP, which the DHT needs; use SOCKS5 or set it to false`)
 }
