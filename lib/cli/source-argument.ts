@@ -18,7 +18,7 @@ export function sourceArgument(line: CommandLine): string {
 }
 
 /**
- * Returns the peers and trackers to use besides those of the source.
+ * Returns the options of `client.add` that a command line sets: further peers and trackers, `verify` and `overwrite`.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readAddOptions(line: CommandLine): AddOptions {

@@ -41,7 +41,7 @@ export function readRatio(option: string, text: string): number {
 }
 
 /**
- * Parses a mode of encryption; `off` is `false` of the option of the client.
+ * Parses an encryption mode; `off` becomes `false`, as the client option has it.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readEncryption(option: string, text: string): ClientOptions['encryption'] {
