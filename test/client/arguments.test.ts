@@ -297,7 +297,7 @@ test('methods of client, torrent, file and stream refuse invalid values', {
     'client.move': { call: (value) => client.move(value, 0), takes: (value) => typeof value === 'string' },
     'client.move to': {
       call: (value) => client.move(torrent, value),
-      takes: (value) => typeof value === 'number' && !Number.isNaN(value)
+      takes: amount
     },
     ...Object.fromEntries(
       ['downloadLimit', 'uploadLimit', 'maxActiveDownloads', 'maxActiveSeeds', 'seedRatio', 'seedTime'].map(
