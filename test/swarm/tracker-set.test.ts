@@ -59,3 +59,23 @@ test('our address from a tracker is known when the first of its peers is dialled
   }
   assert.deepEqual(told, [['127.0.0.1', '5.6.7.8', 'tracker']])
 })
+
+test('a tracker that one list names twice is added once', async () => {
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: {} as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 0, left: 1 }),
+    onAnnouncement: () => {},
+    onWarning: assert.ifError
+  })
+  set.setActive(false)
+  assert.deepEqual(set.add(['http://a/announce', ['http://b/announce', 'http://a/announce'], []]), [
+    'http://a/announce',
+    'http://b/announce'
+  ])
+  assert.deepEqual(set.add([['http://b/announce'], 'http://c/announce', 'http://c/announce']), [
+    'http://c/announce'
+  ])
+  assert.deepEqual(set.tiers, [['http://a/announce'], ['http://b/announce'], ['http://c/announce']])
+  await set.close()
+})
