@@ -134,7 +134,7 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections; resolves when all accepted ones have ended. */
+  /** Stops accepting connections. Open connections are not affected, and may outlast the promise. */
   unlisten(): Promise<void> {
     return this.network.unlisten()
   }
