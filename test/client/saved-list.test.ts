@@ -452,3 +452,16 @@ test('the same file is seeded under another name, and again under its own', asyn
   assert.equal(await seed('other.bin'), other)
   assert.equal(hashed, 0)
 })
+
+test('a restored torrent has its name before its metadata is read', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const first = bench.client({ state })
+  await first.add((await bench.sample({ 'film.mkv': 50_000 })).bytes, { path: bench.folder() })
+  await first.close()
+  const second = bench.client({ state })
+  const names: string[] = []
+  second.on('torrent', ({ name, status }) => names.push(`${status} ${name}`))
+  await second.restored()
+  assert.deepEqual(names, ['metadata film.mkv'])
+})
