@@ -103,7 +103,7 @@ class Swarm {
   }
 
   #whole(piece: number): void {
-    this.#picker.had({ start: piece, end: piece + 1 }, this.#now)
+    this.#picker.markVerified({ start: piece, end: piece + 1 }, this.#now)
     if (!this.#streams || piece !== this.#cursor) return
     while (this.#cursor < this.#pieceCount && this.#picker.table.isVerified(this.#cursor)) this.#cursor++
     this.#moveWindow(false)
@@ -112,7 +112,7 @@ class Swarm {
   #moveWindow(jumped: boolean): void {
     const pieces = { start: this.#cursor, end: Math.min(this.#pieceCount, this.#cursor + 32) }
     const window = { pieces, bytesPerMs: streamBytesPerMs, waiting: true }
-    this.#picker.window(1, window, jumped, this.#now)
+    this.#picker.setWindow(1, window, jumped, this.#now)
   }
 
   /** Called by the picker to request a block from a peer. */

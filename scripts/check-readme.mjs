@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fileOf } from './recipes.mjs'
 
 const root = path.join(path.dirname(fileURLToPath(import.meta.url)), '..')
 const manifest = JSON.parse(fs.readFileSync(path.join(root, 'package.json'), 'utf8'))
@@ -12,7 +13,7 @@ const docs = fs.existsSync(path.join(root, 'docs'))
   : []
 const faults = []
 /** Packages that recipes use and whose types are not installed. */
-const frameworks = ['express', 'fastify', 'electron']
+const frameworks = ['express', 'fastify', 'hono', '@hono/node-server', 'electron']
 /** Snippets that use one of them, so that parameters of its callbacks have no type. */
 const untyped = new Set()
 let count = 0
@@ -30,8 +31,8 @@ for (const file of [
     fs.writeFileSync(path.join(folder, snippet), `${code}\nexport {}\n`)
     if (frameworks.some((name) => code.includes(`from '${name}'`))) untyped.add(snippet)
     // Other recipes import it.
-    if (code.includes('export function answerRange'))
-      fs.writeFileSync(path.join(folder, 'answer-range.ts'), code)
+    const name = fileOf(code)
+    if (name !== undefined) fs.writeFileSync(path.join(folder, name), code)
   }
   for (const [, script] of text.matchAll(/npm run ([a-z:]+)/g)) {
     if (manifest.scripts[script] === undefined)
@@ -62,7 +63,9 @@ const config = {
     rootDir: '..',
     noUnusedLocals: false,
     isolatedDeclarations: false,
-    declaration: false
+    declaration: false,
+    // A new Next.js project has the last one.
+    paths: { piecewise: ['../lib/index.ts'], 'piecewise/*': ['../lib/*.ts'], '@/*': ['./*.ts'] }
   },
   include: ['*.ts']
 }

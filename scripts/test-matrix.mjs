@@ -1,5 +1,5 @@
 // Installs the packed package into a folder for temporary files, and runs the programs of test/matrix there with every runtime,
-// test runner, bundler and TypeScript resolution that docs/runtimes.md names. Needs the npm registry; package.json stays as it is.
+// test runner, bundler and TypeScript resolution that docs/runtimes.md names, and the recipes for web frameworks and Docker. Needs the npm registry; package.json stays as it is.
 // node scripts/test-matrix.mjs [--allow-missing] [--only esbuild] [--keep]
 // --allow-missing accepts that a tool cannot be installed, --only runs rows whose name contains the text, --keep leaves the folder.
 import { spawn } from 'node:child_process'
@@ -123,13 +123,14 @@ try {
   mkdirSync(path.join(folder, 'tmp'))
   writeFileSync(path.join(app, 'package.json'), '{"private":true}')
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', folder]
-  const tarball = (await run(npm, pack, { cwd: root })).trim().split('\n').at(-1)
+  const packed = (await run(npm, pack, { cwd: root })).trim().split('\n').at(-1)
+  const tarball = path.join(folder, packed)
   // The types of streams and sockets are those of @types/node.
-  await run(npm, ['install', ...quiet, path.join(folder, tarball), '@types/node@20'])
+  await run(npm, ['install', ...quiet, tarball, '@types/node@20'])
   const { exports } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'))
   const entries = Object.keys(exports).filter((entry) => !entry.endsWith('.json'))
   const results = []
-  for (const row of matrixRows({ app, folder, entries, run, install })) {
+  for (const row of matrixRows({ app, folder, tarball, entries, run, npm })) {
     if (row.name.includes(options.only)) results.push(await runRow(row))
   }
   console.log()

@@ -1,5 +1,5 @@
 import { isBytes } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { Cursor } from './cursor.ts'
 import { type DecodeLimits, Scanner, syntaxError } from './scanner.ts'
 

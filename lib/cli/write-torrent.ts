@@ -1,5 +1,5 @@
 import path from 'node:path'
-import { replaceUnlisted } from '../storage/replace-file.ts'
+import { replaceWithoutFolderSync } from '../storage/atomic-write.ts'
 import { nodeFs, syncFolder } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { usageError } from './usage-error.ts'
@@ -20,7 +20,7 @@ export function checkOut(out: string, paths: readonly string[]): void {
  */
 export async function writeTorrent(out: string, bytes: Uint8Array): Promise<void> {
   try {
-    await replaceUnlisted(nodeFs, out, bytes, `.${process.pid}.tmp`, 0o666)
+    await replaceWithoutFolderSync(nodeFs, out, bytes, `.${process.pid}.tmp`, 0o666)
     await syncFolder(nodeFs, path.dirname(out))
   } catch (cause) {
     throw new TorrentError('ERR_STORAGE_WRITE', `'${out}' could not be written: ${asError(cause).message}`, {

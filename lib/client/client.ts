@@ -12,7 +12,7 @@ import { TorrentError, warnProcess } from '../util/errors.ts'
 import { inspectAs } from '../util/inspect-as.ts'
 import { checkNoMore, checkOptionNames, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
@@ -94,7 +94,7 @@ export class Client extends EventEmitter<ClientEvents> {
       checkOpen: () => this.#checkOpen(),
       onWarning: this.#warn
     })
-    this.#services.listen({
+    this.#services.setEvents({
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
       changed: () => {
         this.#queue.changed()
@@ -312,7 +312,7 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /**
    * Moves a torrent to another position in the queue. Position 0 is the first; an index beyond the last position means the last.
-   * @throws TorrentError ERR_CLIENT_OPTION unless the index is a whole number from 0, or Infinity.
+   * @throws TorrentError ERR_CLIENT_OPTION unless the index is a whole number of at least 0, or Infinity.
    */
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
@@ -368,8 +368,8 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#services.acceptor.close()
     await Promise.all(
       this.#registry.all.map(async (torrent) => {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await torrent.close()
       })
     )

@@ -3,7 +3,7 @@ import { DhtHandle } from '../dht/dht-handle.ts'
 import type { DhtState } from '../dht/dht-options.ts'
 import { parseNodes } from '../dht/node-info.ts'
 import { DhtSource } from '../discovery/dht-source.ts'
-import { DhtTurns } from '../discovery/dht-turns.ts'
+import { LookupScheduler } from '../discovery/lookup-scheduler.ts'
 import { usableAddresses } from '../discovery/remote-addresses.ts'
 import type { DatagramPort } from '../net/datagram-port.ts'
 import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
@@ -41,7 +41,7 @@ export class DhtService implements TorrentDht {
   readonly dht: DHT
   readonly #options: DhtServiceOptions
   readonly #timers: Timers
-  readonly #turns: DhtTurns
+  readonly #scheduler: LookupScheduler
   readonly #local: boolean
   readonly #port = (): number => this.#options.tcpPort()
   readonly #onAnswer = (): void => this.#learn()
@@ -57,7 +57,7 @@ export class DhtService implements TorrentDht {
     const { host, stateFolder, ports, bootstrap, nodes = [], readOnly = 'auto', lookup, onWarning } = options
     this.#options = options
     this.#timers = options.timers ?? systemTimers
-    this.#turns = new DhtTurns({ timers: this.#timers })
+    this.#scheduler = new LookupScheduler({ timers: this.#timers })
     this.#local = host !== undefined && isLoopback(host)
     const state = stateFolder === undefined ? undefined : loadDhtState(stateFolder, onWarning)
     this.dht = new DhtHandle({
@@ -108,7 +108,7 @@ export class DhtService implements TorrentDht {
     const { dht } = this
     const source = new DhtSource({
       dht,
-      turns: this.#turns,
+      scheduler: this.#scheduler,
       infoHash,
       port: this.#port,
       isSeed,

@@ -4,7 +4,7 @@ import { BencodeDict } from '../bencode/bencode-dict.ts'
 import { decode } from '../bencode/decode.ts'
 import { encode } from '../bencode/encode.ts'
 import type { DhtState } from '../dht/dht-options.ts'
-import { replaceUnlisted } from '../storage/replace-file.ts'
+import { replaceWithoutFolderSync } from '../storage/atomic-write.ts'
 import { isMissing, nodeFs } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { makeFolder } from '../util/make-folder.ts'
@@ -51,5 +51,5 @@ export function parseDhtState(bytes: Uint8Array): DhtState {
 /** Writes the state atomically; several processes may do so at the same time. */
 export async function saveDhtState(folder: string, state: DhtState): Promise<void> {
   await makeFolder(folder, { mode: 0o700 })
-  await replaceUnlisted(nodeFs, dhtStatePath(folder), encode({ ...state }), `.${process.pid}.tmp`)
+  await replaceWithoutFolderSync(nodeFs, dhtStatePath(folder), encode({ ...state }), `.${process.pid}.tmp`)
 }

@@ -5,7 +5,7 @@ import type { CreateOptions } from '../metainfo/create-options.ts'
 import { createFromScan } from '../metainfo/create-torrent.ts'
 import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { type Scan, scanFiles } from '../metainfo/scan-files.ts'
-import { readWhole, replaceFile } from '../storage/replace-file.ts'
+import { readWhole, replaceFile } from '../storage/atomic-write.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
 import { asError } from '../util/errors.ts'
 import type { SeedOptions } from './add-options.ts'
@@ -16,7 +16,7 @@ const title = 'piecewise seed 1'
 const maxCached = 500
 
 /** Fingerprint of files, to detect whether they have changed since they were hashed. */
-export interface Sighting {
+export interface Fingerprint {
   /** SHA-256 of the paths and the options of the torrent, in hexadecimal. */
   readonly key: string
   /** SHA-256 of `key` and of each file's size, modification time and inode, in hexadecimal. */
@@ -32,7 +32,7 @@ export class SeedCache {
   }
 
   /** Takes the fingerprint of the files. Call it before they are hashed, so that a later change is detected. */
-  async look({ files }: Scan, options: CreateOptions): Promise<Sighting> {
+  async fingerprint({ files }: Scan, options: CreateOptions): Promise<Fingerprint> {
     const { name, pieceLength, trackers, webSeeds, comment, createdBy, creationDate, source } = options
     const made = {
       name,
@@ -55,7 +55,7 @@ export class SeedCache {
   }
 
   /** Returns the .torrent that was created from the same unchanged files, or undefined. */
-  async find({ key, print }: Sighting): Promise<Uint8Array | undefined> {
+  async find({ key, print }: Fingerprint): Promise<Uint8Array | undefined> {
     const bytes = await readWhole(nodeFs, this.#path(key), maxTorrentBytes + 1000).catch(() => undefined)
     const line = bytes?.indexOf(10) ?? -1
     if (bytes === undefined || line < 0) return undefined
@@ -65,7 +65,7 @@ export class SeedCache {
   }
 
   /** Saves the .torrent that was created from these files. */
-  async keep({ key, print }: Sighting, torrent: Uint8Array): Promise<void> {
+  async save({ key, print }: Fingerprint, torrent: Uint8Array): Promise<void> {
     const head = Buffer.from(`${headOf(print, torrent)}\n`)
     await replaceFile(nodeFs, this.#path(key), Buffer.concat([head, torrent]))
     await this.#tidy()
@@ -90,7 +90,7 @@ export class SeedCache {
 }
 
 /** Folders of a client that `seed` needs. */
-export interface SeedPlaces {
+export interface SeedFolders {
   /** The state folder, in which created torrents are cached; undefined caches nothing. */
   readonly state: string | undefined
   /** Folders that are never shared. */
@@ -117,13 +117,13 @@ export interface MadeTorrent {
 export async function makeTorrent(
   source: string | readonly string[] | SeedData,
   options: SeedOptions,
-  places: SeedPlaces
+  folders: SeedFolders
 ): Promise<MadeTorrent> {
   const { name, signal } = options
-  const folder = async (): Promise<string> => resolve(options.path ?? (await places.folder()))
+  const folder = async (): Promise<string> => resolve(options.path ?? (await folders.folder()))
   const paths = isSeedData(source) ? await writeSeedData(source, { name, folder, signal }) : source
-  const scan = await scanFiles(paths, options, places.apart)
-  const bytes = await makeOrFind(scan, options, places)
+  const scan = await scanFiles(paths, options, folders.apart)
+  const bytes = await makeOrFind(scan, options, folders)
   const filePaths = scan.files.map(({ diskPath }) => diskPath)
   return { bytes, path: scan.root ?? dirname(filePaths[0] ?? '.'), filePaths }
 }
@@ -132,15 +132,15 @@ export async function makeTorrent(
 async function makeOrFind(
   scan: Scan,
   options: CreateOptions,
-  { state, onWarning }: SeedPlaces
+  { state, onWarning }: SeedFolders
 ): Promise<Uint8Array> {
   if (state === undefined) return createFromScan(scan, options)
   const cache = new SeedCache(resolve(state))
-  const sighting = await cache.look(scan, options)
-  const found = await cache.find(sighting)
+  const fingerprint = await cache.fingerprint(scan, options)
+  const found = await cache.find(fingerprint)
   if (found !== undefined) return found
   const bytes = await createFromScan(scan, options)
-  await cache.keep(sighting, bytes).catch((thrown) => onWarning(asError(thrown)))
+  await cache.save(fingerprint, bytes).catch((thrown) => onWarning(asError(thrown)))
   return bytes
 }
 

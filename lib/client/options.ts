@@ -157,7 +157,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
     throw refusal('port', `${show(port)} is no port: it must be a whole number from 0 to 65535`)
   }
   if (maxConnections !== undefined && !(Number.isInteger(maxConnections) && maxConnections > 0)) {
-    throw refusal('maxConnections', `${show(maxConnections)} must be a whole number from 1 on`)
+    throw refusal('maxConnections', `${show(maxConnections)} must be a whole number of at least 1`)
   }
   if (memoryLimit !== undefined && !(isAmount(memoryLimit) && memoryLimit > 0))
     throw refusal('memoryLimit', `${show(memoryLimit)} must be a number above 0`)
@@ -177,26 +177,26 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
  */
 export function checkLimit(name: string, bytesPerSecond: number | undefined): void {
   if (bytesPerSecond === undefined || isAmount(bytesPerSecond)) return
-  throw refusal(name, `${show(bytesPerSecond)} must be bytes per second from 0 on, or Infinity`)
+  throw refusal(name, `${show(bytesPerSecond)} must be at least 0 bytes per second, or Infinity`)
 }
 
 /**
- * Throws unless a number of torrents, or a position among them, is a whole number from 0, or Infinity; undefined passes.
+ * Throws unless a number of torrents, or a position among them, is a whole number of at least 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkCount(name: string, count: number | undefined): void {
   if (count === undefined || count === Number.POSITIVE_INFINITY || (Number.isInteger(count) && count >= 0))
     return
-  throw refusal(name, `${show(count)} must be a whole number from 0 on, or Infinity`)
+  throw refusal(name, `${show(count)} must be a whole number of at least 0, or Infinity`)
 }
 
 /**
- * Throws unless a seeding goal (ratio or milliseconds) is a number from 0 to Infinity; undefined passes.
+ * Throws unless a seeding goal (ratio or milliseconds) is a number of at least 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkGoal(name: string, value: number | undefined): void {
   if (value === undefined || isAmount(value)) return
-  throw refusal(name, `${show(value)} must be a number from 0 on, or Infinity`)
+  throw refusal(name, `${show(value)} must be a number of at least 0, or Infinity`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {

@@ -7,7 +7,7 @@ export interface QueueEntry {
   /** Milliseconds since it last moved payload, or since it began to run if that is later; 0 if it is queued. */
   readonly idleMs: number
   /** When it was last stopped because it was idle, from 0 in any unit; undefined if that never happened or it has moved payload since. */
-  readonly triedAt: number | undefined
+  readonly stoppedIdleAt: number | undefined
   /** Whether it has open streams; it then runs regardless of limits. */
   readonly wanted: boolean
 }
@@ -57,7 +57,7 @@ function planKind(
   const orderKey = (index: number): number => {
     const entry = entries[index]
     if (entry === undefined || entry.wanted) return Number.NEGATIVE_INFINITY
-    return entry.running ? -1 : (entry.triedAt ?? -1)
+    return entry.running ? -1 : (entry.stoppedIdleAt ?? -1)
   }
   busy.sort((a, b) => (orderKey(a) === orderKey(b) ? 0 : orderKey(a) - orderKey(b)))
   let left = limit

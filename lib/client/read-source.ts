@@ -5,7 +5,7 @@ import { hashesOfBytes, type InfoHashes, isInfoHashes, parseV1 } from '../metain
 import { maxTorrentBytes } from '../metainfo/limits.ts'
 import { type Magnet, parseMagnet } from '../metainfo/magnet.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInSlices } from '../metainfo/parse-torrent.ts'
 import { unpackBody } from '../net/http-body.ts'
 import { Network } from '../net/network.ts'
 import { isBytes } from '../util/bytes.ts'
@@ -43,7 +43,7 @@ export interface ReadSourceOptions {
 }
 
 /** Options of {@link readSourceOver}. */
-export type SourceReading = Omit<ReadSourceOptions, 'host'>
+export type ReadSourceOverOptions = Omit<ReadSourceOptions, 'host'>
 
 /** Most characters of a source that an error message shows. */
 const mostLetters = 100
@@ -80,7 +80,7 @@ export async function readSource(
 export async function readSourceOver(
   network: Network,
   source: TorrentSource,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   const { signal } = options
   if (typeof source === 'string') return readText(network, source, options)
@@ -94,7 +94,11 @@ export async function readSourceOver(
   throw notASource(source)
 }
 
-async function readText(network: Network, given: string, options: SourceReading): Promise<Metainfo | Magnet> {
+async function readText(
+  network: Network,
+  given: string,
+  options: ReadSourceOverOptions
+): Promise<Metainfo | Magnet> {
   const text = given.trim()
   const inner = unquoted(text)
   return (
@@ -117,7 +121,7 @@ function unquoted(text: string): string | undefined {
 async function readLink(
   network: Network,
   text: string,
-  options: SourceReading
+  options: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet | undefined> {
   if (/^magnet:/i.test(text)) return parseMagnet(text)
   if (/^https?:\/\//i.test(text)) {
@@ -131,7 +135,7 @@ async function readLink(
 async function readPath(
   text: string,
   inner: string | undefined,
-  { signal, trust }: SourceReading
+  { signal, trust }: ReadSourceOverOptions
 ): Promise<Metainfo | Magnet> {
   if (text === '') throw notASource(text)
   if (trust === 'remote') {
@@ -173,7 +177,7 @@ async function readBytes(given: Uint8Array, where: string): Promise<Metainfo | M
         'ERR_METAINFO_SOURCE',
         `it is ${kind}; the site may require a login, or the link may be wrong`
       )
-    return await parseTorrentInTurns(bytes)
+    return await parseTorrentInSlices(bytes)
   } catch (thrown) {
     const cause = asError(thrown)
     const code =

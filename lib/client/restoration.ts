@@ -5,7 +5,7 @@ import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { asError, TorrentError, warnProcess } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { DefaultFolders } from './default-folders.ts'
 import type { Registry } from './registry.ts'
 import { placeOf } from './restored-torrent.ts'
@@ -15,7 +15,7 @@ import type { SavedList } from './saved-list.ts'
 const opensAtOnce = 16
 
 /** Dependencies of a {@link Restoration}. */
-export interface RestorationEvents {
+export interface RestorationOptions {
   readonly registry: Registry
   /** Finds data folders for torrents without a chosen one. */
   readonly defaults: DefaultFolders
@@ -30,29 +30,29 @@ export class Restoration {
   readonly listed: Promise<void>
   readonly #list: SavedList
   readonly #state: string
-  readonly #events: RestorationEvents
+  readonly #options: RestorationOptions
   readonly #opened: Deferred<void> = deferred()
   /** Restored torrents that `add` was not called for yet. */
-  readonly #unclaimed = new Set<TorrentSession>()
+  readonly #notAdded = new Set<TorrentSession>()
   #closed = false
 
   /** Starts at once. `state` is the folder of the resume records. */
-  constructor(list: SavedList, state: string, events: RestorationEvents) {
+  constructor(list: SavedList, state: string, options: RestorationOptions) {
     this.#list = list
     this.#state = state
-    this.#events = events
+    this.#options = options
     this.listed = this.#run()
   }
 
   /** Resolves once each torrent is open, has failed, or waits for its metadata. Omits closed ones, and those that `add` was called for. */
   async torrents(): Promise<readonly TorrentSession[]> {
     await this.#opened.promise
-    return [...this.#unclaimed].filter((torrent) => !isClosed(torrent))
+    return [...this.#notAdded].filter((torrent) => !isClosed(torrent))
   }
 
   /** Marks a torrent as added; returns whether this is the first `add` since it was restored. */
-  claims(torrent: TorrentSession): boolean {
-    return this.#unclaimed.delete(torrent)
+  markAdded(torrent: TorrentSession): boolean {
+    return this.#notAdded.delete(torrent)
   }
 
   /** Stops opening torrents. Idempotent. */
@@ -70,7 +70,7 @@ export class Restoration {
     const torrents: TorrentSession[] = []
     const opened: SavedTorrent[] = []
     for (const saved of savedTorrents) {
-      const pause = shareTurn()
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (this.#closed) {
         this.#list.setAside(saved)
@@ -81,12 +81,12 @@ export class Restoration {
         this.#list.setAside(saved)
         continue
       }
-      const torrent = this.#events.registry.enter({ ...initOf(saved), path, state: this.#state })
+      const torrent = this.#options.registry.enter({ ...initOf(saved), path, state: this.#state })
       torrents.push(torrent)
       opened.push(saved)
-      this.#unclaimed.add(torrent)
+      this.#notAdded.add(torrent)
     }
-    void this.#events.listening
+    void this.#options.listening
       .then(() => forEachLimit(torrents.length, opensAtOnce, (n) => this.#open(torrents[n], opened[n])))
       // Only a listener can throw here. Callers of `torrents` must not wait forever because of it.
       .catch((thrown) => warnProcess(asError(thrown)))
@@ -99,21 +99,21 @@ export class Restoration {
     try {
       await torrent.start(undefined)
       // If `add` was called meanwhile, its metadata may not come from the state folder.
-      if (torrent.data.content !== undefined && this.#unclaimed.has(torrent)) this.#list.isKept(torrent)
+      if (torrent.data.content !== undefined && this.#notAdded.has(torrent)) this.#list.markKept(torrent)
       if (torrent.data.content === undefined) void this.#await(torrent, saved)
     } catch (thrown) {
       if (this.#closed || isClosed(torrent)) return
       this.#setAside(torrent, saved, thrown)
       await torrent.close()
     } finally {
-      this.#events.registry.begun(torrent)
+      this.#options.registry.begun(torrent)
     }
   }
 
   /** Waits for a torrent's files, so that an aborted `add` does not close it. Never rejects. */
   async #await(torrent: TorrentSession, saved: SavedTorrent): Promise<void> {
     try {
-      await this.#events.registry.ready(torrent)
+      await this.#options.registry.ready(torrent)
     } catch (thrown) {
       // The user has closed or removed it.
       if (this.#closed || (thrown instanceof TorrentError && thrown.code === 'ERR_TORRENT_CLOSED')) return
@@ -125,7 +125,7 @@ export class Restoration {
   async #pathOf(saved: SavedTorrent): Promise<string | undefined> {
     if (saved.folderMode === undefined) return saved.path
     try {
-      return await this.#events.defaults.find(saved.infoHash, saved.path)
+      return await this.#options.defaults.find(saved.infoHash, saved.path)
     } catch (thrown) {
       this.#warn(saved.name ?? saved.infoHash, saved, thrown)
       return undefined
@@ -140,7 +140,7 @@ export class Restoration {
   #warn(name: string, saved: SavedTorrent, thrown: unknown): void {
     const cause = asError(thrown)
     const message = `${name} cannot be restored in this run: ${cause.message}`
-    this.#events.warning(
+    this.#options.warning(
       new TorrentError('ERR_CLIENT_STATE', message, { cause, details: { infoHash: saved.infoHash } })
     )
   }

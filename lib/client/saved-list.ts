@@ -1,12 +1,12 @@
 import { join } from 'node:path'
-import { readWhole, replaceFile, replaceUnlisted } from '../storage/replace-file.ts'
+import { readWhole, replaceFile, replaceWithoutFolderSync } from '../storage/atomic-write.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { makeFolder } from '../util/make-folder.ts'
-import { runStepsInTurns } from '../util/turn-share.ts'
+import { runStepsInSlices } from '../util/slices.ts'
 import { FolderLock } from './folder-lock.ts'
 import { encodeSavedTorrents, maxSavedLength, readSavedSteps, type SavedLine } from './saved-torrents.ts'
 import type { SavedTorrentsTrust } from './saved-torrents-trust.ts'
@@ -81,7 +81,7 @@ export class SavedList {
       await this.#unlock()
       return []
     }
-    const { lines, damaged } = await runStepsInTurns(readSavedSteps(bytes ?? new Uint8Array()))
+    const { lines, damaged } = await runStepsInSlices(readSavedSteps(bytes ?? new Uint8Array()))
     if (damaged > 0 && bytes !== undefined) {
       this.#warn(
         `has a damaged list of torrents: ${damaged} of its lines cannot be used; it is kept as client.session.damaged`
@@ -103,7 +103,7 @@ export class SavedList {
   }
 
   /** Marks a torrent whose metadata was loaded from the folder, so that it is not written again. */
-  isKept(torrent: TorrentSession): void {
+  markKept(torrent: TorrentSession): void {
     this.#withMetadata.add(torrent)
   }
 
@@ -211,7 +211,7 @@ export class SavedList {
       const torrent = missing[index]
       const bytes = torrent?.torrentFile
       if (torrent === undefined || bytes === undefined) return
-      await replaceUnlisted(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
+      await replaceWithoutFolderSync(nodeFs, join(this.#folder, `${torrent.infoHash}.torrent`), bytes, '.new')
       this.#withMetadata.add(torrent)
     })
   }

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path'
-import { liesIn, realPathOf } from '../storage/real-path.ts'
+import { isInside, realPathOf } from '../storage/real-path.ts'
 import type { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal, type RecordTrust, type Signer } from '../storage/record-seal.ts'
 import { nodeFs } from '../storage/storage-fs.ts'
@@ -74,7 +74,7 @@ export class SavedTorrentsTrust {
   async #isInside({ path, filePaths = [] }: SavedTorrent): Promise<boolean> {
     const { folder, data = dirname(folder) } = this.#options
     for (const one of [path, ...filePaths]) {
-      if (!(await liesIn(nodeFs, one, data).catch(() => false))) return false
+      if (!(await isInside(nodeFs, one, data).catch(() => false))) return false
     }
     return true
   }

@@ -5,7 +5,7 @@ import { asAmount, asCount, asList, asString, JsonFields, parseRecordJson } from
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 
 const title = 'piecewise session 1'
 /** Longest session file that is read, in bytes; enough for 100,000 torrents. */

@@ -113,7 +113,7 @@ export class SharedServices implements ClientServices {
   }
 
   /** Sets the callbacks; before that, incoming peers are refused and changes are ignored. */
-  listen(events: SharedServicesEvents): void {
+  setEvents(events: SharedServicesEvents): void {
     this.#events = events
   }
 

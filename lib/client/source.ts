@@ -6,7 +6,7 @@ import type { Network } from '../net/network.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { TorrentError } from '../util/errors.ts'
 import { redactUrl } from '../util/redact.ts'
-import { readSourceOver, type SourceReading, type TorrentSource } from './read-source.ts'
+import { type ReadSourceOverOptions, readSourceOver, type TorrentSource } from './read-source.ts'
 
 /** The content of a source of `add`. */
 export interface ResolvedSource {
@@ -30,7 +30,7 @@ export interface ResolvedSource {
 export async function resolveSource(
   network: Network,
   source: TorrentSource,
-  options: SourceReading = {}
+  options: ReadSourceOverOptions = {}
 ): Promise<ResolvedSource> {
   const read = await readSourceOver(network, source, options)
   if (read.infoHashes.v1 === undefined) {

@@ -1,11 +1,11 @@
 import path from 'node:path'
 import type { RecordKey } from '../storage/record-key.ts'
 import type { TorrentSession } from '../torrent/torrent-session.ts'
-import type { Restoration, RestorationEvents } from './restoration.ts'
+import type { Restoration, RestorationOptions } from './restoration.ts'
 import type { SavedList } from './saved-list.ts'
 
 /** Dependencies of a {@link StateFolder}. */
-export interface StateFolderEvents extends RestorationEvents {
+export interface StateFolderOptions extends RestorationOptions {
   /** The client's option `path`: its data folder. */
   readonly path: string | undefined
   /** Signs the list of torrents if the state folder is inside a data folder. */
@@ -24,8 +24,8 @@ export class StateFolder {
   #closed = false
 
   /** Starts to restore at once. `folder` is the state folder. */
-  constructor(folder: string, events: StateFolderEvents) {
-    this.listed = this.#open(path.resolve(folder), events)
+  constructor(folder: string, options: StateFolderOptions) {
+    this.listed = this.#open(path.resolve(folder), options)
     // Avoids an unhandled rejection; callers that await it get the error.
     this.listed.catch(() => {})
   }
@@ -53,7 +53,7 @@ export class StateFolder {
     await this.listed
   }
 
-  async #open(folder: string, events: StateFolderEvents): Promise<void> {
+  async #open(folder: string, options: StateFolderOptions): Promise<void> {
     const [{ SavedList }, { SavedTorrentsTrust }, { Restoration }] = await Promise.all([
       import('./saved-list.ts'),
       import('./saved-torrents-trust.ts'),
@@ -61,11 +61,11 @@ export class StateFolder {
     ])
     // Nothing was read, so there is nothing to save.
     if (this.#closed) return
-    const { registry, warning, key } = events
+    const { registry, warning, key } = options
     const torrents = (): readonly TorrentSession[] => registry.lasting
-    const data = events.path === undefined ? undefined : path.resolve(events.path)
+    const data = options.path === undefined ? undefined : path.resolve(options.path)
     this.#list = new SavedList(folder, new SavedTorrentsTrust({ folder, data, key }), { torrents, warning })
-    this.#restoration = new Restoration(this.#list, folder, events)
+    this.#restoration = new Restoration(this.#list, folder, options)
     await this.#restoration.listed
   }
 }

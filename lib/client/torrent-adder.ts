@@ -60,8 +60,8 @@ export class TorrentAdder {
       known = registry.get(infoHash)
     }
     let saved = stateFolder?.list?.removeSetAside(infoHash)
-    const claimed = known !== undefined && stateFolder?.restoration?.claims(known) === true
-    if (known !== undefined && claimed && reopens(known, options)) {
+    const isFirstAdd = known !== undefined && stateFolder?.restoration?.markAdded(known) === true
+    if (known !== undefined && isFirstAdd && reopens(known, options)) {
       // If this `add` fails, the next run still restores the torrent.
       stateFolder?.list?.setAside(known.save())
       await abortable(known.close(), options.signal)
@@ -75,7 +75,7 @@ export class TorrentAdder {
       if (metainfo !== undefined) await known.learn(metainfo)
       await registry.ready(known, options.signal)
       const torrent = registry.torrentOf(known)
-      if (claimed) adjust(torrent, options)
+      if (isFirstAdd) adjust(torrent, options)
       const unheeded = unheededBy(known, options)
       if (unheeded !== undefined) onWarning(unheeded)
       return torrent

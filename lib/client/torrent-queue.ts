@@ -22,7 +22,7 @@ interface Run {
   moved: number
   movedAt: number
   running: boolean
-  triedAt: number | undefined
+  stoppedIdleAt: number | undefined
   /** When a peer was last interested; updated only while nothing is selected. */
   servedAt: number
 }
@@ -82,7 +82,7 @@ export class TorrentQueue {
   admit(torrent: TorrentSession): void {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     // Its kind is known only once its files are. The next decision then starts it if the limit allows.
-    if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.hold(true)
+    if (Number.isFinite(maxActiveDownloads) || Number.isFinite(maxActiveSeeds)) torrent.setQueued(true)
   }
 
   /** Stops all decisions; torrents stay as they are. Idempotent. */
@@ -128,7 +128,7 @@ export class TorrentQueue {
   #apply(torrents: readonly TorrentSession[]): boolean {
     const { maxActiveDownloads, maxActiveSeeds } = this.#rules
     if (maxActiveDownloads === Number.POSITIVE_INFINITY && maxActiveSeeds === Number.POSITIVE_INFINITY) {
-      for (const torrent of torrents) torrent.hold(false)
+      for (const torrent of torrents) torrent.setQueued(false)
       return false
     }
     const now = monotonicMs()
@@ -137,15 +137,15 @@ export class TorrentQueue {
     for (const [index, torrent] of torrents.entries()) {
       // Paused torrents and torrents without files cause a new decision when that changes.
       if (entries[index]?.kind === undefined) {
-        if (torrent.activity === 'idle') torrent.hold(false)
+        if (torrent.activity === 'idle') torrent.setQueued(false)
         continue
       }
       const runs = plan[index] === true
       const run = this.#run(torrent, now)
-      if (run.running && !runs && isIdle(entries[index])) run.triedAt = now
+      if (run.running && !runs && isIdle(entries[index])) run.stoppedIdleAt = now
       if (!run.running && runs) run.movedAt = now
       run.running = runs
-      torrent.hold(!runs)
+      torrent.setQueued(!runs)
     }
     return true
   }
@@ -156,7 +156,7 @@ export class TorrentQueue {
     if (moved !== run.moved) {
       run.moved = moved
       run.movedAt = now
-      run.triedAt = undefined
+      run.stoppedIdleAt = undefined
     }
     const kind = kindOf(torrent, run, now)
     if (kind === undefined) run.running = false
@@ -164,7 +164,7 @@ export class TorrentQueue {
       kind,
       running: run.running,
       idleMs: run.running ? now - run.movedAt : 0,
-      triedAt: run.triedAt,
+      stoppedIdleAt: run.stoppedIdleAt,
       wanted: torrent.data.content?.files.hasStreams === true
     }
   }
@@ -172,7 +172,13 @@ export class TorrentQueue {
   #run(torrent: TorrentSession, now: number): Run {
     let run = this.#runs.get(torrent)
     if (run === undefined) {
-      run = { moved: 0, movedAt: now, running: false, triedAt: undefined, servedAt: Number.NEGATIVE_INFINITY }
+      run = {
+        moved: 0,
+        movedAt: now,
+        running: false,
+        stoppedIdleAt: undefined,
+        servedAt: Number.NEGATIVE_INFINITY
+      }
       this.#runs.set(torrent, run)
     }
     return run

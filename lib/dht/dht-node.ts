@@ -192,7 +192,7 @@ export class DhtNode {
       return yield* lookup(this, target, { ...options, signal: stop.signal })
     } catch (error) {
       if (error !== closed) throw error
-      return { answered: [], hops: 0, questions: 0 }
+      return { answered: [], hops: 0, queries: 0 }
     } finally {
       options.signal?.removeEventListener('abort', onAbort)
       this.#lookups.delete(stop)

@@ -1,5 +1,5 @@
 import type { PeerAddress } from '../util/address.ts'
-import { addressKey, hostKey, networkOf } from './node-info.ts'
+import { addressKey, networkOf, nodeHostKey } from './node-info.ts'
 
 const votesKept = 32
 const votesNeeded = 5
@@ -24,7 +24,7 @@ export class ExternalAddress {
 
   /** Counts a vote. Returns true if the address, ignoring the port, changed. */
   vote(seen: PeerAddress, voter: PeerAddress): boolean {
-    const key = networkOf(voter.host) ?? hostKey(voter)
+    const key = networkOf(voter.host) ?? nodeHostKey(voter)
     this.#votes.delete(key)
     this.#votes.set(key, seen)
     for (const oldest of this.#votes.keys()) {

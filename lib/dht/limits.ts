@@ -7,14 +7,14 @@ type Bound =
   | 'peersPerAnswer'
   | 'peersPerLookup'
   | 'candidates'
-  | 'questionsPerLookup'
+  | 'queriesPerLookup'
   | 'candidatesPerNetwork'
-  | 'insecureQuestions'
+  | 'insecureQueries'
   | 'nodesPerNetwork'
   | 'concurrentPings'
   | 'waitingPings'
   | 'peersPerInfoHash'
-  | 'placesPerParty'
+  | 'peersPerParty'
   | 'infoHashes'
   | 'peers'
   | 'peerMs'
@@ -28,8 +28,8 @@ type Bound =
   | 'answersPerSecond'
   | 'answerBytesPerSecond'
   | 'answerBytesPerAddress'
-  | 'questionsPerSecond'
-  | 'questionsPerAddress'
+  | 'queriesPerSecond'
+  | 'queriesPerAddress'
   | 'floodWindowMs'
   | 'countedAddresses'
 
@@ -55,11 +55,11 @@ export const limits: {
   /** Maximum number of nodes that one lookup remembers, closest first. */
   candidates: 200,
   /** Maximum number of queries of one lookup. */
-  questionsPerLookup: 160,
+  queriesPerLookup: 160,
   /** Maximum number of candidates per network (/24 or /48) in a lookup: the owner of a network controls all its addresses. */
   candidatesPerNetwork: 3,
   /** Maximum number of nodes violating BEP 42 that one lookup queries, and that wait in it. They are not counted as closest. */
-  insecureQuestions: 24,
+  insecureQueries: 24,
   /** Maximum number of nodes per network (/24 or /48) in a bucket. */
   nodesPerNetwork: 2,
   /** Maximum number of concurrent pings to nodes that queried us or were named by peers. */
@@ -69,7 +69,7 @@ export const limits: {
   /** Maximum number of peers per info hash. BEP 33 filters saturate at 6000, and a response holds 32. */
   peersPerInfoHash: 500,
   /** Maximum number of peers per info hash and IPv6 /64. A household has several hosts, but one host can use all 2^64 addresses. */
-  placesPerParty: 4,
+  peersPerParty: 4,
   /** Maximum number of info hashes with peers; those announced least recently are evicted. */
   infoHashes: 5000,
   /** Maximum number of peers in all; about 150 bytes each. */
@@ -99,9 +99,9 @@ export const limits: {
   /** Maximum bytes of responses to one address, or one IPv6 /64, per `floodWindowMs`. Bounds what forged queries can send to one victim. */
   answerBytesPerAddress: 20_000,
   /** Maximum number of queries that we send per second. */
-  questionsPerSecond: 200,
+  queriesPerSecond: 200,
   /** Maximum number of queries from one address, or one IPv6 /64, per `floodWindowMs`. Further ones are ignored until the window is over. */
-  questionsPerAddress: 100,
+  queriesPerAddress: 100,
   /** Length of the window in which queries and bytes are counted, in milliseconds. */
   floodWindowMs: 10_000,
   /** Maximum number of addresses with counters. */

@@ -4,7 +4,7 @@ import { ipScope } from '../util/ip-scope.ts'
 import type { KrpcReply, KrpcValues } from './krpc.ts'
 import { limits } from './limits.ts'
 import { compareDistance, isSecureId } from './node-id.ts'
-import { hostKey, type NodeInfo, networkOf, parseNodes } from './node-info.ts'
+import { type NodeInfo, networkOf, nodeHostKey, parseNodes } from './node-info.ts'
 import { bucketSize } from './routing-table.ts'
 
 /** The node for which a lookup runs. */
@@ -51,7 +51,7 @@ export interface LookupResult {
   readonly answered: readonly AnsweredNode[]
   /** Maximum number of referrals that led to one of the 8 closest secure nodes; 0 if all were known from the start. */
   readonly hops: number
-  readonly questions: number
+  readonly queries: number
 }
 
 const parallel = 4
@@ -93,13 +93,13 @@ export async function* lookup(
   for (const seed of options.seeds ?? []) list.add(seed, 0)
   const answers: LookupAnswer[] = []
   let wake = (): void => {}
-  let questions = 0
+  let queries = 0
   let outstanding = 0
   let slow = 0
 
   const ask = async (one: Candidate): Promise<void> => {
     one.state = 'asked'
-    questions++
+    queries++
     outstanding++
     const reply = await host.ask(one, method, { id: host.id, ...args }, () => {
       one.state = 'slow'
@@ -123,7 +123,7 @@ export async function* lookup(
   try {
     for (;;) {
       signal?.throwIfAborted()
-      while (outstanding - slow < parallel && questions < limits.questionsPerLookup) {
+      while (outstanding - slow < parallel && queries < limits.queriesPerLookup) {
         const next = list.next()
         if (next === undefined) break
         void ask(next)
@@ -134,7 +134,7 @@ export async function* lookup(
         continue
       }
       // Slow nodes are waited for only if too few others have answered.
-      if (outstanding === 0 || (outstanding === slow && list.isComplete)) return list.result(questions)
+      if (outstanding === 0 || (outstanding === slow && list.isComplete)) return list.result(queries)
       await new Promise<void>((resolve) => {
         wake = resolve
       })
@@ -190,7 +190,7 @@ class Candidates {
     const { id, host, port } = node
     if (id !== undefined && compareDistance(id, id, this.#host.id) === 0) return
     const secure = id === undefined || isSecureId(id, host)
-    const key = hostKey(node)
+    const key = nodeHostKey(node)
     const known = this.#byHost.get(key)
     if (known !== undefined) {
       // A candidate with a false id must not block the same address with its true id.
@@ -224,7 +224,7 @@ class Candidates {
     const isWaiting = (one: Candidate): boolean => !one.secure && one.state === 'new'
     let waiting = 0
     for (const one of this.#list) if (isWaiting(one)) waiting++
-    if (waiting <= limits.insecureQuestions) return
+    if (waiting <= limits.insecureQueries) return
     this.#list.splice(this.#list.findLastIndex(isWaiting), 1)
   }
 
@@ -236,7 +236,7 @@ class Candidates {
       if (counted >= bucketSize && (countsOfPaths[one.path] ?? 0) >= perPath) continue
       if (one.state === 'new') {
         if (one.secure) return one
-        if (this.#insecureAsked >= limits.insecureQuestions) continue
+        if (this.#insecureAsked >= limits.insecureQueries) continue
         this.#insecureAsked++
         return one
       }
@@ -262,7 +262,7 @@ class Candidates {
     return true
   }
 
-  result(questions: number): LookupResult {
+  result(queries: number): LookupResult {
     const answered: AnsweredNode[] = []
     let hops = 0
     let counted = 0
@@ -271,7 +271,7 @@ class Candidates {
       answered.push({ id, host, port, secure, token, path })
       if (secure && ++counted <= bucketSize) hops = Math.max(hops, far)
     }
-    return { answered, hops, questions }
+    return { answered, hops, queries }
   }
 
   #insert(one: Candidate): void {

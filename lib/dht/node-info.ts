@@ -42,7 +42,7 @@ export function addressKey({ host, port }: PeerAddress): string {
  * Returns a key that identifies a node's host: the IP address; for local addresses, where several nodes may share one, address and
  * port.
  */
-export function hostKey(address: PeerAddress): string {
+export function nodeHostKey(address: PeerAddress): string {
   return ipScope(address.host) === 'global' ? address.host : addressKey(address)
 }
 
@@ -51,7 +51,7 @@ export function partyKey(address: PeerAddress): string {
   const { host } = address
   const bytes = host.includes(':') && ipScope(host) === 'global' ? hostBytes(host) : undefined
   // Outside of 2000::/3, one prefix may cover all of IPv4 (NAT64).
-  if (bytes === undefined || ((bytes[0] ?? 0) & 0xe0) !== 0x20) return hostKey(address)
+  if (bytes === undefined || ((bytes[0] ?? 0) & 0xe0) !== 0x20) return nodeHostKey(address)
   return toHex(bytes.subarray(0, 8))
 }
 

@@ -147,5 +147,5 @@ export class PeerStore {
 function entryKeyOf(peer: PeerAddress): string {
   const party = partyKey(peer)
   const last = peer.host.includes(':') ? hostBytes(peer.host)?.at(-1) : undefined
-  return last === undefined ? party : `${party} ${last % limits.placesPerParty}`
+  return last === undefined ? party : `${party} ${last % limits.peersPerParty}`
 }

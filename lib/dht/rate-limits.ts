@@ -10,9 +10,9 @@ export class RateLimits {
   readonly #timers: Timers
   readonly #answers: TokenBucket
   readonly #answerBytes: TokenBucket
-  readonly #questions: TokenBucket
+  readonly #queries: TokenBucket
   /** Queries and response bytes of each party in the current window. */
-  readonly #parties = new Map<string, { questions: number; bytes: number }>()
+  readonly #parties = new Map<string, { queries: number; bytes: number }>()
   #windowMs: number
 
   /** Creates limits with full token buckets. */
@@ -21,7 +21,7 @@ export class RateLimits {
     this.#timers = timers
     this.#answers = new TokenBucket(limits.answersPerSecond, now)
     this.#answerBytes = new TokenBucket(limits.answerBytesPerSecond, now)
-    this.#questions = new TokenBucket(limits.questionsPerSecond, now)
+    this.#queries = new TokenBucket(limits.queriesPerSecond, now)
     this.#windowMs = now
   }
 
@@ -36,12 +36,11 @@ export class RateLimits {
       this.#windowMs = now
     }
     const key = partyKey(from)
-    const party = this.#parties.get(key) ?? { questions: 0, bytes: 0 }
-    party.questions++
+    const party = this.#parties.get(key) ?? { queries: 0, bytes: 0 }
+    party.queries++
     // A flood from many forged addresses is bounded by the total limits.
     if (this.#parties.size < limits.countedAddresses) this.#parties.set(key, party)
-    if (party.questions > limits.questionsPerAddress || party.bytes >= limits.answerBytesPerAddress)
-      return false
+    if (party.queries > limits.queriesPerAddress || party.bytes >= limits.answerBytesPerAddress) return false
     if (this.#answers.waitMs(now) > 0) return false
     if (this.#answerBytes.waitMs(now) > 0 && ipScope(from.host) !== 'loopback') return false
     this.#answers.take(1, now)
@@ -59,8 +58,8 @@ export class RateLimits {
   /** Reserves a query to send. Returns the milliseconds to wait before sending it, usually 0. */
   question(): number {
     const now = this.#timers.now()
-    const waitMs = this.#questions.waitMs(now)
-    this.#questions.take(1, now)
+    const waitMs = this.#queries.waitMs(now)
+    this.#queries.take(1, now)
     return waitMs
   }
 }

@@ -2,11 +2,11 @@ import type { PeerAddress } from '../util/address.ts'
 import { ipScope } from '../util/ip-scope.ts'
 import type { Timers } from '../util/timers.ts'
 import { limits } from './limits.ts'
-import { hostKey } from './node-info.ts'
+import { nodeHostKey } from './node-info.ts'
 
 /** Ticks of 10 seconds without an unsolicited query, while nodes answer us, after which a node becomes read-only: 10 minutes. */
 const quietTicks = 60
-/** Ticks after which a read-only node answers queries again on trial, because no table lists it any more: an hour. */
+/** Ticks after which a read-only node answers queries again, so that routing tables can list it: an hour. */
 const retryTicks = 360
 /** Distinct nodes that must have answered us meanwhile. With so many, one of them would have referred another node to us. */
 const nodesAnswered = 50
@@ -45,7 +45,7 @@ export class Reachability {
   /** Records a packet that we sent. */
   sent(to: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(to.host) !== 'global') return
-    const key = hostKey(to)
+    const key = nodeHostKey(to)
     this.#sent.delete(key)
     this.#sent.set(key, this.#timers.now())
     if (this.#sent.size <= limits.countedAddresses) return
@@ -59,7 +59,7 @@ export class Reachability {
   answered(from: PeerAddress): void {
     this.#missed = 0
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
-    if (this.#answeredBy.size < nodesAnswered) this.#answeredBy.add(hostKey(from))
+    if (this.#answeredBy.size < nodesAnswered) this.#answeredBy.add(nodeHostKey(from))
   }
 
   /** Records that a query of ours got no reply. */
@@ -70,7 +70,7 @@ export class Reachability {
   /** Records a query to us. An unsolicited one proves that we are reachable. */
   asked(from: PeerAddress): void {
     if (this.#fixed !== undefined || ipScope(from.host) !== 'global') return
-    const sentMs = this.#sent.get(hostKey(from))
+    const sentMs = this.#sent.get(nodeHostKey(from))
     if (sentMs === undefined || this.#timers.now() - sentMs >= openMs) this.#reset()
   }
 

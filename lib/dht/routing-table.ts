@@ -1,7 +1,7 @@
 import { commonPrefixBits } from '../util/bits.ts'
 import { limits } from './limits.ts'
 import { compareDistance, idLength, isSecureId, type RandomBytes, randomIdNear } from './node-id.ts'
-import { addressKey, hostKey, type NodeInfo, networkOf } from './node-info.ts'
+import { addressKey, type NodeInfo, networkOf, nodeHostKey } from './node-info.ts'
 
 /** Number of nodes in a bucket and in a response (BEP 5). */
 export const bucketSize = 8
@@ -81,7 +81,7 @@ export class RoutingTable {
 
   /** Returns the status of the node at an address, or undefined if it is not listed. */
   status(address: { host: string; port: number }, now: number): NodeStatus | undefined {
-    const node = this.#byHost.get(hostKey(address))
+    const node = this.#byHost.get(nodeHostKey(address))
     return node === undefined || node.port !== address.port ? undefined : statusOf(node, now)
   }
 
@@ -99,7 +99,7 @@ export class RoutingTable {
    * becomes a replacement, and the questionable node that should be pinged because of it is returned.
    */
   answered(info: NodeInfo, now: number): NodeInfo | undefined {
-    const known = this.#byHost.get(hostKey(info))
+    const known = this.#byHost.get(nodeHostKey(info))
     if (known !== undefined) {
       if (known.port === info.port && compareDistance(info.id, known.id, info.id) === 0) {
         this.#refresh(known, now)
@@ -126,14 +126,14 @@ export class RoutingTable {
 
   /** Refreshes a listed node that queried us. A query alone does not add a node. */
   asked(info: NodeInfo, now: number): void {
-    const known = this.#byHost.get(hostKey(info))
+    const known = this.#byHost.get(nodeHostKey(info))
     if (known?.port === info.port && compareDistance(info.id, known.id, info.id) === 0)
       this.#refresh(known, now)
   }
 
   /** Records that a node did not answer. A bad node is replaced by a replacement, or removed later if there is none. */
   failed(address: { host: string; port: number }, now: number): void {
-    const node = this.#byHost.get(hostKey(address))
+    const node = this.#byHost.get(nodeHostKey(address))
     if (node === undefined || node.port !== address.port) return
     node.failures++
     const bucket = this.#bucket(this.#indexOf(node.id))
@@ -145,7 +145,7 @@ export class RoutingTable {
     }
     this.#remove(node)
     for (let next = bucket.replacements.pop(); next !== undefined; next = bucket.replacements.pop()) {
-      if (this.#byHost.has(hostKey(next))) continue
+      if (this.#byHost.has(nodeHostKey(next))) continue
       this.#place(bucket, next, now)
       return
     }
@@ -269,14 +269,14 @@ export class RoutingTable {
   #place(bucket: Bucket, node: TableNode, now: number): void {
     bucket.nodes.push(node)
     bucket.changedMs = now
-    this.#byHost.set(hostKey(node), node)
+    this.#byHost.set(nodeHostKey(node), node)
   }
 
   #remove(node: TableNode): void {
     const { nodes } = this.#bucket(this.#indexOf(node.id))
     const at = nodes.indexOf(node)
     if (at >= 0) nodes.splice(at, 1)
-    this.#byHost.delete(hostKey(node))
+    this.#byHost.delete(nodeHostKey(node))
   }
 
   #split(): void {

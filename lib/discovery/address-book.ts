@@ -218,9 +218,9 @@ export class AddressBook {
   /**
    * Marks the listen address of an incoming peer as connected, so that it is not dialled; `disconnected` must
    * follow. Returns false for unknown addresses. Also returns false for addresses with a dial or connection
-   * of their own, because any peer on that host may claim that port.
+   * of their own, because any peer on that host may announce that port.
    */
-  claim(address: PeerAddress): boolean {
+  markConnected(address: PeerAddress): boolean {
     if (this.#entries.get(addressKey(address))?.state !== 'idle') return false
     this.#connect(address)
     return true

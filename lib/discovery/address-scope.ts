@@ -45,10 +45,10 @@ export function hostKey(host: string): string {
 }
 
 /**
- * Returns the holder of a public address: the host, or in IPv6 the /48 that one site has. Undefined for local
+ * Returns the site of a public address: the host, or in IPv6 the /48 that one site has. Undefined for local
  * and loopback addresses, which many peers may share.
  */
-export function holderOf(host: string): string | undefined {
+export function siteOf(host: string): string | undefined {
   if (scopeOf(host) !== 'public') return undefined
   const key = hostKey(host)
   const bytes = hostBytes(key)
@@ -63,7 +63,7 @@ function isNowhere(bytes: Uint8Array): boolean {
 }
 
 /**
- * Returns whether an address is in 2000::/3, where a prefix belongs to one holder. Elsewhere it may not: NAT64 puts
+ * Returns whether an address is in 2000::/3, where a prefix belongs to one site. Elsewhere it may not: NAT64 puts
  * all IPv4 addresses under one prefix.
  */
 function isGlobal6(bytes: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { DialPace } from './dial-pace.ts'
 import { limits } from './limits.ts'
-import { NetworkSeats, type Seat } from './network-seats.ts'
+import { type CountedConnection, NetworkShares } from './network-shares.ts'
 
 /** The limits of a {@link ConnectionBudget}. */
 export interface ConnectionLimits {
@@ -18,7 +18,7 @@ export class ConnectionBudget {
   readonly maxConnections: number
   /** Limits the dials to one host or network. */
   readonly pace: DialPace = new DialPace()
-  readonly #seats: NetworkSeats
+  readonly #networks: NetworkShares
   readonly #maxHalfOpen: number
   readonly #dialsPerSecond: number
   readonly #reserve: number
@@ -32,7 +32,7 @@ export class ConnectionBudget {
 
   constructor({ maxConnections = 200, maxHalfOpen = 100, dialsPerSecond = 30 }: ConnectionLimits = {}) {
     this.maxConnections = maxConnections
-    this.#seats = new NetworkSeats(maxConnections)
+    this.#networks = new NetworkShares(maxConnections)
     this.#maxHalfOpen = maxHalfOpen
     this.#dialsPerSecond = dialsPerSecond
     this.#reserve = incomingReserve(maxConnections)
@@ -55,7 +55,7 @@ export class ConnectionBudget {
    */
   get mayDial(): boolean {
     if (this.hasRoom) return this.#halfOpen < this.#maxHalfOpen
-    return this.#seats.isCrowded && this.#halfOpen < Math.min(limits.crowdedDials, this.#maxHalfOpen)
+    return this.#networks.isCrowded && this.#halfOpen < Math.min(limits.crowdedDials, this.#maxHalfOpen)
   }
 
   /** Whether there is room for a dial; the last places are reserved for incoming peers. */
@@ -97,24 +97,24 @@ export class ConnectionBudget {
    * there is none.
    */
   makeRoom(host: string, now: number): boolean {
-    const seat = this.#seats.toEvict(host, now)
-    seat?.evict()
-    return seat !== undefined
+    const connection = this.#networks.toEvict(host, now)
+    connection?.evict()
+    return connection !== undefined
   }
 
   /** Returns whether the network of a host already has its full share of the connections. */
   hasShare(host: string): boolean {
-    return this.#seats.count(host) >= this.#seats.share
+    return this.#networks.count(host) >= this.#networks.share
   }
 
   /**
    * Registers a connection that is already counted, so that it can be evicted when its network exceeds its
    * share. Returns a function that unregisters it.
    */
-  seat(host: string, seat: Seat): () => void {
-    const { isCrowded } = this.#seats
-    const leave = this.#seats.add(host, seat)
-    if (!isCrowded && this.#seats.isCrowded) this.#notifyWaiting()
+  countNetwork(host: string, connection: CountedConnection): () => void {
+    const { isCrowded } = this.#networks
+    const leave = this.#networks.add(host, connection)
+    if (!isCrowded && this.#networks.isCrowded) this.#notifyWaiting()
     return leave
   }
 

@@ -2,7 +2,7 @@ import type { DHT } from '../dht/dht.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { AsyncQueue } from '../util/async-queue.ts'
 import { debug } from '../util/debug.ts'
-import type { DhtMember, DhtTurns } from './dht-turns.ts'
+import type { DhtMember, LookupScheduler } from './lookup-scheduler.ts'
 
 const log = debug('dht')
 /** DHT nodes keep an announced peer for 30 minutes; BEP 5 recommends announcing every 15. */
@@ -16,7 +16,7 @@ const mostUnread = 1000
 export interface DhtSourceOptions {
   readonly dht: Pick<DHT, 'announce' | 'connected' | 'peers'>
   /** Scheduler shared by all torrents of a client. */
-  readonly turns: DhtTurns
+  readonly scheduler: LookupScheduler
   /** 20 bytes. */
   readonly infoHash: Uint8Array
   /** Returns our public listen port, read before each look-up; 0 if there is none, and then nothing is announced. */
@@ -56,7 +56,7 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#options.turns.leave(this)
+    this.#options.scheduler.leave(this)
     this.#lookup?.abort()
     this.#found.end()
   }
@@ -75,7 +75,7 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     if (this.#closed) return
     if (!this.#isConnected) {
       this.#isConnected = true
-      this.#options.turns.join(this)
+      this.#options.scheduler.join(this)
     } else this.#connect()
   }
 
@@ -101,17 +101,17 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
 
   /** Waits for the first DHT node before joining the queue: no look-up is possible without one. */
   #connect(): void {
-    const { dht, turns } = this.#options
+    const { dht, scheduler } = this.#options
     this.#isConnected = false
-    turns.connect(this, dht)
+    scheduler.connect(this, dht)
   }
 
   #sleep(heard: boolean): void {
     if (this.#closed) return
     this.#options.onAnswer?.()
-    const { isHungry, turns, random = Math.random } = this.#options
+    const { isHungry, scheduler, random = Math.random } = this.#options
     this.#retryMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(firstRetryMs, 2 * this.#retryMs))
-    turns.sleep(this, (this.#retryMs === 0 ? everyMs : this.#retryMs) * (0.9 + 0.2 * random()))
+    scheduler.sleep(this, (this.#retryMs === 0 ? everyMs : this.#retryMs) * (0.9 + 0.2 * random()))
   }
 
   #pass(peer: PeerAddress): void {

@@ -31,7 +31,7 @@ export interface SourceOptions {
 const privateSources: readonly PeerSource[] = ['manual', 'tracker', 'incoming', 'magnet', 'resume']
 
 /** Addresses read in a row before a source that never waits must yield to the event loop. */
-const addressesPerTurn = 256
+const addressesPerSlice = 256
 
 /** Receives the addresses and the end of a source. */
 interface SourceSink {
@@ -173,7 +173,7 @@ export class Discovery {
         const { value, done } = await iterator.next()
         if (done === true || !this.#attached.has(attached)) break
         this.#enter(source, value, options)
-        if (count % addressesPerTurn === 0) await new Promise((resolve) => setImmediate(resolve))
+        if (count % addressesPerSlice === 0) await new Promise((resolve) => setImmediate(resolve))
         if (!this.#attached.has(attached)) break
       }
     } catch (thrown) {

@@ -7,8 +7,8 @@ import { debug } from '../util/debug.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
+import { isOnLocalNetwork } from './local-network.ts'
 import { formatLsd, lsdCapacity, parseLsd } from './lsd-message.ts'
-import { isNeighbour } from './neighbour.ts'
 
 const log = debug('lsd')
 const groups = { 4: '239.192.152.143', 6: 'ff15::efc0:988f' } as const
@@ -114,7 +114,7 @@ export class Lsd {
         family,
         group: groups[family],
         port: groupPort,
-        accepts: isNeighbour,
+        accepts: isOnLocalNetwork,
         onMessage: (message, from) => this.#hear(message, from)
       })
       if (port !== undefined) this.#ports.set(family, port)

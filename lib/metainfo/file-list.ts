@@ -1,12 +1,12 @@
 import type { Cursor } from '../bencode/cursor.ts'
 import type { Outline } from '../bencode/outline.ts'
 import { isBytes } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { invalid, shown } from './invalid.ts'
 import { maxAttributeBytes, maxPathDepth, maxPathElements } from './limits.ts'
 import type { FileEntry } from './metainfo.ts'
 import { padNamePrefix } from './safe-path.ts'
-import { elementHasOthers, type Spelling, spellElement } from './spelling.ts'
+import { elementHasOtherSpellings, type Spelling, spellElement } from './spelling.ts'
 import { UniquePaths } from './unique-paths.ts'
 
 /** Files and path elements that are read before yielding to the event loop. */
@@ -17,7 +17,7 @@ const [link, pad, executable, hidden] = [0x6c, 0x70, 0x78, 0x68] as const
 export interface Naming {
   readonly spelling: Spelling
   /** Whether another spelling may give another name for one that was read. */
-  hasOthers: boolean
+  hasOtherSpellings: boolean
   /** Whether {@link maxPathElements} is ignored: for torrents that an earlier version accepted. */
   readonly unlimited: boolean
 }
@@ -55,7 +55,7 @@ export function* readFileList(list: Outline, folder: string, naming: Naming): St
     const { elements, length, attributes } = file
     const name = elements.at(-1) ?? '_'
     const isPad = attributes?.includes(pad) === true || name.startsWith(padNamePrefix)
-    const path = unique.add({ elements, yields: isPad })
+    const path = unique.add({ elements, lowPriority: isPad })
     const moved = index === files.length ? undefined : { listIndex: index }
     files.push({ path, name, length, offset, pad: isPad, ...readFlags(attributes), ...moved })
     offset += length
@@ -221,7 +221,7 @@ class FileReader {
     for (let n = 0; isSame && n < end - start; n++) isSame = bytes[before + n] === bytes[start + n]
     if (isSame) return this.#spelled[depth]
     const raw = bytes.subarray(start, end)
-    this.#naming.hasOthers ||= elementHasOthers(raw)
+    this.#naming.hasOtherSpellings ||= elementHasOtherSpellings(raw)
     this.#starts[depth] = start
     this.#ends[depth] = end
     const spelled = spellElement(raw, this.#naming.spelling)

@@ -3,7 +3,7 @@ import { type KeyTree, type Outline, outlineSteps } from '../bencode/outline.ts'
 import { isBytes } from '../util/bytes.ts'
 import { TorrentError } from '../util/errors.ts'
 import { show } from '../util/show.ts'
-import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runSteps, runStepsInSlices, type Steps } from '../util/slices.ts'
 import type { InfoHashes } from './info-hashes.ts'
 import { invalid, shown } from './invalid.ts'
 import { Layout } from './layout.ts'
@@ -42,8 +42,8 @@ export function parseInfo(infoBytes: Uint8Array): Metainfo {
  * {@link parseInfo} that yields to the event loop when the torrent is large; `infoBytes` must not change meanwhile. Rejects with the
  * signal's reason on abort.
  */
-export function parseInfoInTurns(infoBytes: Uint8Array, signal?: AbortSignal): Promise<Metainfo> {
-  return runStepsInTurns(parseInfoSteps(infoBytes), signal)
+export function parseInfoInSlices(infoBytes: Uint8Array, signal?: AbortSignal): Promise<Metainfo> {
+  return runStepsInSlices(parseInfoSteps(infoBytes), signal)
 }
 
 function* parseInfoSteps(infoBytes: Uint8Array): Steps<Metainfo> {
@@ -72,7 +72,10 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
   const hashed = dict.string('pieces')
   if (hashed === undefined) throw invalid("'pieces' must be a byte string")
   const { info, infoHashes } = yield* copyAndHash(raw, hybrid)
-  const { name, files, hasOthers } = yield* readNames(dict, infoHashes, { spelling: '0.2', unlimited })
+  const { name, files, hasOtherSpellings } = yield* readNames(dict, infoHashes, {
+    spelling: '0.2',
+    unlimited
+  })
   const { length, pieceCount } = new Layout(pieceLength, files)
   if (length === 0) throw invalid('its files have no bytes')
   if (pieceCount > maxPieceCount) throw invalid(`it has ${pieceCount} pieces, more than ${maxPieceCount}`)
@@ -86,7 +89,7 @@ export function* readInfo(dict: Outline, { unlimited = false }: ParseOptions): S
     infoHashes,
     info,
     name,
-    ...(hasOthers && { spelling: '0.2' }),
+    ...(hasOtherSpellings && { spelling: '0.2' }),
     length,
     pieceLength,
     pieces: info.subarray(at, at + hashed.length),

@@ -2,7 +2,7 @@ import { type BencodeInput, encode } from '../bencode/encode.ts'
 import { type Outline, outlinePrefixSteps } from '../bencode/outline.ts'
 import { fromText, isBytes } from '../util/bytes.ts'
 import { show } from '../util/show.ts'
-import { runSteps, runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runSteps, runStepsInSlices, type Steps } from '../util/slices.ts'
 import { invalid } from './invalid.ts'
 import type { Metainfo } from './metainfo.ts'
 import { infoKeys, type ParseOptions, readInfo, withinLimit } from './parse-info.ts'
@@ -37,8 +37,8 @@ export function parseTorrent(bytes: Uint8Array): Metainfo {
 }
 
 /** {@link parseTorrent} that yields to the event loop when the torrent is large; `bytes` must not change meanwhile. */
-export function parseTorrentInTurns(bytes: Uint8Array, options: ParseOptions = {}): Promise<Metainfo> {
-  return runStepsInTurns(parseTorrentSteps(bytes, options))
+export function parseTorrentInSlices(bytes: Uint8Array, options: ParseOptions = {}): Promise<Metainfo> {
+  return runStepsInSlices(parseTorrentSteps(bytes, options))
 }
 
 /** {@link parseTorrent} in steps. */

@@ -2,7 +2,7 @@ import type { Cursor } from '../bencode/cursor.ts'
 import type { Outline } from '../bencode/outline.ts'
 import { formatAddress } from '../util/address.ts'
 import { isBytes, toText } from '../util/bytes.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { maxHostBytes, maxListed, maxUrlBytes } from './limits.ts'
 
 /** List values that are read before yielding to the event loop. */

@@ -1,11 +1,11 @@
 import type { KeyTree, Outline } from '../bencode/outline.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import { badLength, type Naming, readFileList, readFlags } from './file-list.ts'
 import { hashKey, type InfoHashes } from './info-hashes.ts'
 import { invalid } from './invalid.ts'
 import { maxAttributeBytes } from './limits.ts'
 import type { FileEntry } from './metainfo.ts'
-import { nameHasOthers, type Spelling, spellName } from './spelling.ts'
+import { nameHasOtherSpellings, type Spelling, spellName } from './spelling.ts'
 
 /** The keys of an `info` dictionary that hold names and files. */
 export const nameKeys: KeyTree = { name: {}, 'name.utf-8': {}, files: {}, length: {}, attr: {} }
@@ -15,7 +15,7 @@ export interface Names {
   readonly name: string
   readonly files: FileEntry[]
   /** Whether another spelling may give other names. */
-  readonly hasOthers: boolean
+  readonly hasOtherSpellings: boolean
 }
 
 /** How to read names. */
@@ -27,19 +27,19 @@ export interface NamesOptions {
 
 /** Reads the name and files of an `info` dictionary from the outline of its {@link nameKeys}. */
 export function* readNames(info: Outline, infoHashes: InfoHashes, options: NamesOptions): Steps<Names> {
-  const naming: Naming = { ...options, hasOthers: false }
+  const naming: Naming = { ...options, hasOtherSpellings: false }
   const name = readName(info, infoHashes, naming)
   const list = info.get('files')
   if (list !== undefined && !list.isList) throw invalid("'files' must be a list")
   const files = list === undefined ? singleFile(info, name) : yield* readFileList(list, name, naming)
-  return { name, files, hasOthers: naming.hasOthers }
+  return { name, files, hasOtherSpellings: naming.hasOtherSpellings }
 }
 
 function readName(info: Outline, infoHashes: InfoHashes, naming: Naming): string {
   const raw = info.string('name.utf-8') ?? info.string('name')
   if (raw === undefined) throw invalid("'name' must be a byte string")
   if (raw.length === 0) return hashKey(infoHashes)
-  naming.hasOthers ||= nameHasOthers(raw)
+  naming.hasOtherSpellings ||= nameHasOtherSpellings(raw)
   return spellName(raw, naming.spelling) ?? '_'
 }
 

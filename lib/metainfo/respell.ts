@@ -1,5 +1,5 @@
 import { outlineSteps } from '../bencode/outline.ts'
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 import type { Metainfo } from './metainfo.ts'
 import { nameKeys, readNames } from './read-names.ts'
 import type { Spelling } from './spelling.ts'

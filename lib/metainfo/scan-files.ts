@@ -204,7 +204,7 @@ function withEntries(found: readonly Found[], name: string): ScannedFile[] {
         safeName(fromText(name)) ?? '_',
         ...elements.map((element) => safeElement(fromText(element)) ?? '_')
       ],
-      yields: false
+      lowPriority: false
     }))
   )
   let offset = 0

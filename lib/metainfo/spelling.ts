@@ -44,13 +44,13 @@ export function spellName(
 }
 
 /** Returns whether the torrent's name has more than one spelling. */
-export function nameHasOthers(raw: Uint8Array): boolean {
+export function nameHasOtherSpellings(raw: Uint8Array): boolean {
   const name = spellName(raw, '0.2')
   return spellName(raw, '0.1') !== name || spellName(raw, 'original') !== name
 }
 
 /** Returns whether an element may have more than one spelling. A fast check, because torrents may have very many elements. */
-export function elementHasOthers(raw: Uint8Array): boolean {
+export function elementHasOtherSpellings(raw: Uint8Array): boolean {
   if (raw.length > legacyMaxBytes) return true
   for (let at = 0; at < raw.length; at++) {
     const byte = raw[at] ?? 0

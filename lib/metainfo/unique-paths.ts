@@ -1,14 +1,14 @@
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 import { NameTable } from './name-table.ts'
 import { folded, suffixed } from './safe-path.ts'
 
-/** A path whose elements are safe; with `yields`, another file of the same path keeps the name. */
+/** A path whose elements are safe; with `lowPriority`, another file of the same path keeps the name. */
 export interface PathRequest {
   readonly elements: readonly string[]
-  readonly yields: boolean
+  readonly lowPriority: boolean
 }
 
-/** Names that are compared before yielding to the event loop. */
+/** Names that are compared before lowPriority to the event loop. */
 const looksOfStep = 2000
 /** Number of the top folder. */
 const root = 0
@@ -25,7 +25,7 @@ export class UniquePaths {
   readonly #folders = new NameTable()
   /** The requested files, then the renamed ones. */
   readonly #files = new NameTable()
-  /** For each added path, twice its entry in {@link #files}, plus 1 if it yields. */
+  /** For each added path, twice its entry in {@link #files}, plus 1 if it has `lowPriority`. */
   readonly #added: number[] = []
   /** The last suffix used for each entry that was requested more than once. */
   readonly #suffixes = new Map<number, number>()
@@ -42,7 +42,7 @@ export class UniquePaths {
   }
 
   /** Adds a path and returns its elements joined with `/`. */
-  add({ elements, yields }: PathRequest): string {
+  add({ elements, lowPriority }: PathRequest): string {
     const depth = elements.length - 1
     const previousDepth = this.#previous.length - 1
     let same = 0
@@ -57,19 +57,19 @@ export class UniquePaths {
     this.#previous = elements
     const name = elements.at(-1) ?? ''
     const entry = this.#files.add(this.#parents[depth] ?? root, folded(name))
-    this.#added.push(2 * entry + Number(yields))
+    this.#added.push(2 * entry + Number(lowPriority))
     return this.#path + name
   }
 
-  /** Decides all paths in order, those with `yields` last. Calls `rename` for each file that cannot have the name that `nameOf` returns. */
+  /** Decides all paths in order, those with `lowPriority` last. Calls `rename` for each file that cannot have the name that `nameOf` returns. */
   *settleSteps(nameOf: (path: number) => string, rename: (path: number, name: string) => void): Steps<void> {
     const taken = new Uint8Array(this.#files.size)
     let looks = 0
-    for (const yielding of [0, 1]) {
+    for (const lowPriority of [0, 1]) {
       for (let path = 0; path < this.#added.length; path++) {
         if (++looks % looksOfStep === 0) yield
         const added = this.#added[path] ?? 0
-        if ((added & 1) !== yielding) continue
+        if ((added & 1) !== lowPriority) continue
         const entry = added >> 1
         if (taken[entry] === 0 && !this.#folders.has(this.#files.folder(entry), this.#files.name(entry)))
           taken[entry] = 1

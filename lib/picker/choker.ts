@@ -1,7 +1,7 @@
 import type { PeerNumber } from '../util/indices.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import { byGiving, type Peer, type Standing } from './choke-order.ts'
-import { byTurns } from './seed-turns.ts'
+import { bySlotTime } from './seed-rotation.ts'
 import { uploadSlots } from './upload-slots.ts'
 
 /** Messages that a {@link Choker} sends. */
@@ -120,7 +120,7 @@ export class Choker {
   }
 
   /** Whether any peer is interested. */
-  get wanted(): boolean {
+  get hasInterested(): boolean {
     return this.#interestedCount > 0
   }
 
@@ -272,7 +272,7 @@ export class Choker {
   /** Returns the peers that may have a regular slot, best first. */
   #rank(peers: readonly Peer[], now: number): Peer[] {
     if (this.#seeding)
-      return byTurns(
+      return bySlotTime(
         peers.filter(({ interested }) => interested),
         this.#quotaBytes,
         now

@@ -9,13 +9,13 @@ import { bitsOf } from '../util/bits.ts'
 import type { BlockIndex, PeerNumber, PieceIndex } from '../util/indices.ts'
 import { cancelBackground, cancelWhere, forgetRequests, releaseOwed } from './cancels.ts'
 import { DownloadState } from './download-state.ts'
-import { Filling } from './filling.ts'
-import { Lateness } from './lateness.ts'
 import { PeerState } from './peer-state.ts'
 import { PieceChanges } from './piece-changes.ts'
 import { PieceMemory } from './piece-memory.ts'
-import { maxDepth, shallowMs } from './pipelines.ts'
+import { maxDepth, shallowMs } from './queue-depths.ts'
+import { QueueFiller } from './queue-filler.ts'
 import { setPieces } from './set-pieces.ts'
+import { SnubDetector } from './snub-detector.ts'
 import type { Windows } from './windows.ts'
 
 /** Assumed rate of a new peer, in bytes per millisecond. */
@@ -36,8 +36,8 @@ export class Picker {
   readonly memory: PieceMemory
   readonly #state: DownloadState
   readonly #changes: PieceChanges
-  readonly #filling: Filling
-  readonly #lateness: Lateness
+  readonly #filler: QueueFiller
+  readonly #snubs: SnubDetector
   /** Whether a stream was about to wait when a window last changed. */
   #wasPressed = false
 
@@ -46,14 +46,14 @@ export class Picker {
     this.table = table
     this.#state = new DownloadState(table, sink, random)
     this.#changes = new PieceChanges(this.#state)
-    this.#filling = new Filling(this.#state)
-    this.#lateness = new Lateness(this.#state)
-    this.memory = new PieceMemory(this.#state, (now) => this.#filling.fillAll(now))
+    this.#filler = new QueueFiller(this.#state)
+    this.#snubs = new SnubDetector(this.#state)
+    this.memory = new PieceMemory(this.#state, (now) => this.#filler.fillAll(now))
   }
 
   /** When to call `wake`, in milliseconds on the clock of `now`; `Infinity` if it need not be called. */
   get wakeAt(): number {
-    return this.#filling.wakeAt
+    return this.#filler.wakeAt
   }
 
   /** Number of wanted pieces that are missing. */
@@ -95,18 +95,18 @@ export class Picker {
 
   /** Handles a change of these pieces' priorities in the table. */
   reselected(pieces: readonly number[], now: number): void {
-    if (this.#changes.reselected(pieces, now)) this.#filling.fillAll(now)
+    if (this.#changes.reselected(pieces, now)) this.#filler.fillAll(now)
   }
 
   /** Marks a range of pieces as verified. `stored` says whether they were found in storage. */
-  had(pieces: Range, now: number, stored = false): void {
-    this.#changes.had(pieces, stored, now)
+  markVerified(pieces: Range, now: number, stored = false): void {
+    this.#changes.markVerified(pieces, stored, now)
   }
 
   /** Marks pieces as unchecked: they may be in storage and are not fetched until `had` or `lost` reports the check. */
   unchecked(pieces: readonly number[], now: number): void {
     this.#changes.unchecked(pieces, now)
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /**
@@ -116,13 +116,13 @@ export class Picker {
   failed(piece: PieceIndex, kept: readonly number[], now: number): void {
     this.#state.avoidSenders(piece)
     this.#changes.missing(piece, kept, now)
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /** Marks a piece as missing after all, and refetches it. */
   lost(piece: PieceIndex, now: number): void {
     this.#changes.missing(piece, [], now)
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /** Refetches blocks of an incomplete piece that came from a peer which sent bad data. */
@@ -131,7 +131,7 @@ export class Picker {
     const partial = state.partials.get(piece)
     if (partial === undefined || partial.complete) return
     state.discard(partial, blocks)
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /** Marks a block as received that was recovered from a bad copy, and cancels the requests for it. */
@@ -141,28 +141,28 @@ export class Picker {
   }
 
   /** Opens, moves or (with undefined) closes the window of a stream. With `jumped`, cancels background requests that would delay it. */
-  window(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
+  setWindow(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
-    this.#changes.moved(id, window, now)
+    this.#changes.setWindow(id, window, now)
     // Also true when a reader runs out of verified pieces. Until then no stream waited, so the queues are deep.
-    const pressed = this.#filling.isPressed(now)
-    if (jumped && this.#filling.isHungry(now)) cancelBackground(state, 0, now)
+    const pressed = this.#filler.isPressed(now)
+    if (jumped && this.#filler.isHungry(now)) cancelBackground(state, 0, now)
     else if (pressed && !this.#wasPressed) cancelBackground(state, shallowMs, now)
     this.#wasPressed = pressed
     state.offerMemory()
     state.readiness.unstarve()
-    this.#filling.fillAll(now, undefined, true)
+    this.#filler.fillAll(now, undefined, true)
   }
 
   /** Pauses or resumes requests. A pause cancels those that are outstanding. */
   setActive(active: boolean, now: number): void {
-    if (active === this.#filling.active) return
-    this.#filling.active = active
+    if (active === this.#filler.active) return
+    this.#filler.active = active
     for (const peer of this.#state.peers.values()) {
       if (active) this.#state.readiness.feed(peer)
       else cancelWhere(this.#state, peer, () => true, now)
     }
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   // ---- peers ----
@@ -179,9 +179,9 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined) return
     this.#state.removePeer(peer)
-    this.#filling.forget(peer)
+    this.#filler.forget(peer)
     releaseOwed(this.#state, peer)
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /** Sets all pieces of the peer: a bitfield (spare bits zero, copied), `'all'` or `'none'`. */
@@ -192,7 +192,7 @@ export class Picker {
     peer.nothingNewAt = -1
     state.readiness.peersChanged = true
     state.readiness.feed(peer)
-    this.#filling.fill(peer, now)
+    this.#filler.fill(peer, now)
   }
 
   /** Adds a piece of the peer. */
@@ -209,7 +209,7 @@ export class Picker {
       peer.mayFind(piece)
       state.readiness.feed(peer)
     } else if ((state.partials.get(piece)?.free ?? 0) > 0) state.readiness.feed(peer)
-    this.#filling.fill(peer, now)
+    this.#filler.fill(peer, now)
   }
 
   /** Removes a piece of the peer (BEP 54). Its requests for that piece are cancelled. */
@@ -222,7 +222,7 @@ export class Picker {
     if (partial?.soleOwner === id) state.releaseSole(peer)
     state.uncountOne(peer, piece, state.layout.pieceCount)
     state.readiness.peersChanged = true
-    this.#filling.fillAll(now)
+    this.#filler.fillAll(now)
   }
 
   /** Sets the maximum number of requests that the peer queues (BEP 10 `reqq`). Ignores values that are not positive. */
@@ -243,7 +243,7 @@ export class Picker {
     state.releaseSole(peer)
     state.offerMemory()
     if (forgetsRequests) forgetRequests(state, peer, now)
-    if (freesWork) this.#filling.fillAll(now)
+    if (freesWork) this.#filler.fillAll(now)
   }
 
   /** Handles an unchoke. Refused pieces may be requested again. */
@@ -251,8 +251,8 @@ export class Picker {
     const peer = this.#state.peers.get(id)
     if (peer === undefined || !peer.choked) return
     peer.choked = false
-    this.#filling.retry(peer)
-    this.#filling.fill(peer, now)
+    this.#filler.retry(peer)
+    this.#filler.fill(peer, now)
   }
 
   /** Adds a piece to the peer's allowed fast set (BEP 6). */
@@ -262,7 +262,7 @@ export class Picker {
     peer.allow(piece)
     this.#state.readiness.peersChanged = true
     this.#state.readiness.feed(peer)
-    this.#filling.fill(peer, now)
+    this.#filler.fill(peer, now)
   }
 
   /** Records a piece that the peer suggests (BEP 6); at most 16 are kept. */
@@ -319,14 +319,14 @@ export class Picker {
     // A block whose request was cancelled because of bad data is not accepted from the same peer.
     if (late && peer.discredited) return 'duplicate'
     state.receive(id, partial, block, now)
-    this.#filling.earn()
+    this.#filler.earn()
     return 'wanted'
   }
 
   /** Sends the peer its next requests. Called once after all blocks of one socket read. */
   refill(id: PeerNumber, now: number): void {
     const peer = this.#state.peers.get(id)
-    if (peer !== undefined) this.#filling.fill(peer, now)
+    if (peer !== undefined) this.#filler.fill(peer, now)
   }
 
   /** Handles a reject of a requested block (BEP 6). */
@@ -343,19 +343,19 @@ export class Picker {
     if (!peer.choked) {
       peer.depth = Math.max(1, peer.depth - 1)
       peer.refuse(piece, now)
-      this.#filling.refused(peer)
+      this.#filler.refused(peer)
     }
     const partial = state.partials.get(piece)
     if (partial?.soleOwner === id) partial.soleOwner = -1
     state.release(id, piece, block)
     state.dropIfEmpty(piece)
-    this.#filling.fillAll(now, id)
+    this.#filler.fillAll(now, id)
   }
 
   /** Checks for late blocks and retries. Called at `wakeAt`. */
   wake(now: number): void {
-    this.#filling.wake(now)
-    if (this.#lateness.isDue(now)) this.#lateness.look(now)
-    this.#filling.fillIdle(now)
+    this.#filler.wake(now)
+    if (this.#snubs.isDue(now)) this.#snubs.check(now)
+    this.#filler.fillIdle(now)
   }
 }

@@ -29,9 +29,9 @@ export class PieceChanges {
   }
 
   /** Opens, moves or (with undefined) closes a window. */
-  moved(id: number, window: ByteWindow | undefined, now: number): void {
+  setWindow(id: number, window: ByteWindow | undefined, now: number): void {
     const state = this.#state
-    const pieces = state.windows.moved(id, window)
+    const pieces = state.windows.changesOf(id, window)
     state.windows.set(id, window, now)
     state.rewant(pieces)
     // The reader may come back, so its partial pieces stay in memory.
@@ -46,7 +46,7 @@ export class PieceChanges {
   }
 
   /** Marks pieces as verified. `stored` says whether they were found in storage. */
-  had({ start, end }: Range, stored: boolean, now: number): void {
+  markVerified({ start, end }: Range, stored: boolean, now: number): void {
     const state = this.#state
     for (let piece = start; piece < end; piece++) {
       state.avoided.delete(piece)
@@ -73,7 +73,7 @@ export class PieceChanges {
     const state = this.#state
     this.#leave(piece, now)
     state.table.setMissing(piece)
-    if (kept.length > 0) state.partials.store(piece, kept)
+    if (kept.length > 0) state.partials.setKept(piece, kept)
     state.windows.changed(piece)
     state.rewant([piece])
     state.readiness.unstarve()

@@ -30,7 +30,7 @@ export class PieceMemory {
   }
 
   /** Handles released memory: pieces may be opened again, including those that were set aside for other torrents. */
-  freed(now: number): void {
+  onFreed(now: number): void {
     this.#state.regainMemory()
     this.#fillAll(now)
   }
@@ -59,7 +59,7 @@ export class PieceMemory {
   }
 
   /** Allows requests for `blocks` more blocks of a streamed piece. */
-  spared(piece: PieceIndex, blocks: number, now: number): void {
+  grant(piece: PieceIndex, blocks: number, now: number): void {
     const state = this.#state
     const partial = state.partials.get(piece)
     if (partial === undefined) return
@@ -86,7 +86,7 @@ export class PieceMemory {
     partial.allowance++
   }
 
-  /** Switches a piece from memory to streaming. No more blocks are requested before `spared`. */
+  /** Switches a piece from memory to streaming. No more blocks are requested before `grant`. */
   streamed(piece: PieceIndex): void {
     this.#state.partials.get(piece)?.allow(0)
   }
@@ -124,7 +124,7 @@ function setAside(state: DownloadState, partial: PartialPiece): void {
   const { piece } = partial
   const blocks = partial.receivedBlocks()
   state.close(piece)
-  if (blocks.length > 0 && state.sink.spill(piece)) state.partials.store(piece, blocks)
+  if (blocks.length > 0 && state.sink.spill(piece)) state.partials.setKept(piece, blocks)
   else state.sink.abandon(piece)
   state.file(piece)
 }

@@ -71,7 +71,7 @@ export class Windows {
   }
 
   /** Returns the pieces that would enter or leave the window if it were set to this one. */
-  moved(id: number, window: ByteWindow | undefined): number[] {
+  changesOf(id: number, window: ByteWindow | undefined): number[] {
     const before = this.#windows.get(id)?.pieces ?? none
     const after = window?.pieces ?? none
     return [...without(before, after), ...without(after, before)]

@@ -9,14 +9,14 @@ const mostSpareBlocks = 4096
 
 /**
  * The blocks of pieces that are not verified. Each block of a partial piece is free, requested or received. A piece that is not partial can have
- * stored blocks, which are unverified, in storage or in a bad copy, and count as received once the piece becomes partial.
+ * kept blocks, which are unverified, in storage or in a bad copy, and count as received once the piece becomes partial.
  *
- * Transitions: `begin` makes a missing piece partial, `end` ends that; `store` and `forget` set and clear the stored blocks of a piece.
+ * Transitions: `begin` makes a missing piece partial, `end` ends that; `setKept` and `forget` set and clear the kept blocks of a piece.
  */
 export class PieceBlocks {
   readonly #layout: Layout
   readonly #partials = new NumberMap<PartialPiece>()
-  readonly #stored = new LazyMap<number, readonly number[]>()
+  readonly #kept = new LazyMap<number, readonly number[]>()
   /** Objects of ended pieces, for reuse. */
   readonly #spare: PartialPiece[] = []
 
@@ -44,14 +44,14 @@ export class PieceBlocks {
     return this.#partials.values()
   }
 
-  /** Makes a piece partial unless it is; its stored blocks become received. */
+  /** Makes a piece partial unless it is; its kept blocks become received. */
   begin(piece: PieceIndex): PartialPiece {
     const known = this.#partials.get(piece)
     if (known !== undefined) return known
     const partial = this.#spare.pop() ?? new PartialPiece()
     partial.begin(piece, this.#layout.blockCount(piece))
-    for (const block of this.#stored.get(piece) ?? []) partial.receive(block, -2)
-    this.#stored.delete(piece)
+    for (const block of this.#kept.get(piece) ?? []) partial.receive(block, -2)
+    this.#kept.delete(piece)
     this.#partials.set(piece, partial)
     return partial
   }
@@ -67,23 +67,23 @@ export class PieceBlocks {
     } else if (this.#spare.length * this.#layout.blocksPerPiece < mostSpareBlocks) this.#spare.push(partial)
   }
 
-  /** Returns the stored blocks of a piece that is not partial. */
-  stored(piece: PieceIndex): readonly number[] {
-    return this.#stored.get(piece) ?? []
+  /** Returns the kept blocks of a piece that is not partial. */
+  kept(piece: PieceIndex): readonly number[] {
+    return this.#kept.get(piece) ?? []
   }
 
-  /** Returns the stored blocks of all pieces that have some. */
-  allStored(): Map<number, readonly number[]> {
-    return new Map(this.#stored)
+  /** Returns the kept blocks of all pieces that have some. */
+  allKept(): Map<number, readonly number[]> {
+    return new Map(this.#kept)
   }
 
-  /** Sets the stored blocks of a piece; does nothing for a partial one. */
-  store(piece: PieceIndex, blocks: readonly number[]): void {
-    if (!this.has(piece)) this.#stored.set(piece, blocks)
+  /** Sets the kept blocks of a piece; does nothing for a partial one. */
+  setKept(piece: PieceIndex, blocks: readonly number[]): void {
+    if (!this.has(piece)) this.#kept.set(piece, blocks)
   }
 
-  /** Forgets the stored blocks of a piece. */
+  /** Forgets the kept blocks of a piece. */
   forget(piece: PieceIndex): void {
-    this.#stored.delete(piece)
+    this.#kept.delete(piece)
   }
 }

@@ -28,7 +28,7 @@ const flags = verified | stored | unproven | unchecked
  * * `setUnchecked`: every state becomes unchecked;
  * * `setMissing`: every state becomes missing.
  *
- * A piece that becomes verified, stored or missing loses its stored blocks. A partial piece must be ended first, by `blocks.end`.
+ * A piece that becomes verified, stored or missing loses its kept blocks. A partial piece must be ended first, by `blocks.end`.
  *
  * Only the picker calls the transitions that change which pieces are downloaded (`setVerified`, `setFound`, `setUnchecked`, `setMissing`), so that
  * it can update its own structures; other parts call the picker. Every other transition is called by the part that owns the reason.

@@ -1,6 +1,6 @@
 import { type Client, type Torrent, TorrentError, type TorrentFile } from '../index.ts'
 import { show } from '../util/show.ts'
-import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps } from '../util/slices.ts'
 import { encodeElement, wellFormed } from './disposition.ts'
 
 /** Files that are processed before yielding to the event loop. */
@@ -39,7 +39,7 @@ export class Catalog {
   /** Returns the index of the file at a path, elements joined by `/`. */
   async indexOf({ files }: Torrent, path: string): Promise<number | undefined> {
     let paths = this.#paths.get(files)
-    if (paths === undefined) this.#paths.set(files, (paths = runStepsInTurns(pathSteps(files))))
+    if (paths === undefined) this.#paths.set(files, (paths = runStepsInSlices(pathSteps(files))))
     return (await paths).get(path)
   }
 }

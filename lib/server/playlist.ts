@@ -1,5 +1,5 @@
 import type { Torrent, TorrentFile } from '../index.ts'
-import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps } from '../util/slices.ts'
 import { filesOfStep, urlPath } from './catalog.ts'
 import { sortedSteps } from './sorted-steps.ts'
 
@@ -10,7 +10,7 @@ const sorted = new WeakMap<readonly TorrentFile[], Promise<readonly TorrentFile[
 /** Returns the files of a torrent's playlist: its video and audio files sorted by name, or all files when it has none. */
 export function playlistFiles({ files }: Torrent): Promise<readonly TorrentFile[]> {
   let list = sorted.get(files)
-  if (list === undefined) sorted.set(files, (list = runStepsInTurns(playableSteps(files))))
+  if (list === undefined) sorted.set(files, (list = runStepsInSlices(playableSteps(files))))
   return list
 }
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 
 /** Characters written at a time. */
 const sliceLength = 64 << 10
@@ -74,8 +74,8 @@ export async function respondInParts(
     if (!response.headersSent) response.writeHead(200, { 'cache-control': 'no-store', ...headers })
     if (request.method === 'HEAD') break
     if (!response.write(text)) await drained(response)
-    const turn = shareTurn()
-    if (turn !== undefined) await turn
+    const pause = yieldToEventLoop()
+    if (pause !== undefined) await pause
     if (response.destroyed) return
     text = ''
   }

@@ -1,4 +1,4 @@
-import type { Steps } from '../util/turn-share.ts'
+import type { Steps } from '../util/slices.ts'
 
 /** Items that are sorted at once. */
 const runLength = 64

@@ -1,5 +1,5 @@
 import type { Torrent } from '../index.ts'
-import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps } from '../util/slices.ts'
 import type { Catalog } from './catalog.ts'
 import { summarise, type TorrentSummary } from './snapshot.ts'
 
@@ -40,7 +40,7 @@ export class Summaries {
 
   /** Returns the current summaries; yields to the event loop between slices. */
   look(): Promise<SummaryList> {
-    return runStepsInTurns(this.#steps())
+    return runStepsInSlices(this.#steps())
   }
 
   *#steps(): Steps<SummaryList> {

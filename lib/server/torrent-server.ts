@@ -13,11 +13,11 @@ import { type ServerLimits, serverLimits } from './limits.ts'
 import { listenOptions, loopback } from './listen-options.ts'
 import { loadPage } from './page.ts'
 import { playlist, playlistFiles } from './playlist.ts'
+import { hasBody, RequestQueues } from './request-queues.ts'
 import { allowMethods, HttpError, respond, respondInParts, respondText } from './respond.ts'
 import { sendFile } from './send-file.ts'
 import type { CheckedOptions } from './server-options.ts'
 import { parseTarget, type Target } from './target.ts'
-import { hasBody, Turns } from './turns.ts'
 
 const log = debug('server')
 const readMethods = ['GET', 'HEAD']
@@ -33,7 +33,7 @@ export class TorrentServer extends http.Server {
   readonly #events: EventStreams
   readonly #api: Api
   readonly #admission: Admission
-  readonly #turns: Turns
+  readonly #queues: RequestQueues
   readonly #links: string
 
   /** @throws TorrentError ERR_SERVER_OPTION naming the invalid option. */
@@ -49,12 +49,14 @@ export class TorrentServer extends http.Server {
     this.#options = options
     this.#catalog = new Catalog(source)
     this.#admission = new Admission(limits)
-    this.#turns = new Turns(limits, (socket, isBusy) => this.#admission.connections.setBusy(socket, isBusy))
+    this.#queues = new RequestQueues(limits, (socket, isBusy) =>
+      this.#admission.connections.setBusy(socket, isBusy)
+    )
     this.#events = new EventStreams(this.#catalog, this.#admission)
     this.#api = new Api(this.#catalog, this.#options, this.#events, this.#admission)
     this.#links = this.#options.token === undefined ? '' : `?token=${encodeURIComponent(this.#options.token)}`
     this.on('request', (request, response) => {
-      this.#turns.take(request, response, () => void this.#answer(request, response))
+      this.#queues.enqueue(request, response, () => void this.#answer(request, response))
     })
   }
 

@@ -20,15 +20,15 @@ export interface AssemblyEvents {
   /** Called when a begun piece was dropped, with its blocks. */
   abandoned(piece: PieceIndex): void
   /** Called when blocks of the piece were discarded; unverified bytes that readers got from them are wrong. */
-  discarded(piece: PieceIndex): void
+  invalidated(piece: PieceIndex): void
   /** Called when blocks stored earlier could not be read back; the whole piece is missing. */
   lost(piece: PieceIndex): void
   /** Called when storage failed; the piece is missing. */
   error(error: Error, piece: PieceIndex): void
   /** Called when blocks of a streamed piece were written, so that as many more may be requested. */
-  spared(piece: PieceIndex, blocks: number): void
+  granted(piece: PieceIndex, blocks: number): void
   /** Called when there was no memory for a block that arrived; it must be requested again. */
   dropped(piece: PieceIndex, block: BlockIndex): void
-  /** Called when a piece held in memory is streamed from now on; nothing more is requested before `spared`. */
+  /** Called when a piece held in memory is streamed from now on; nothing more is requested before `granted`. */
   streamed(piece: PieceIndex): void
 }

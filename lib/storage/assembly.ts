@@ -82,7 +82,7 @@ export class Assembly implements BlockSink {
       this.#events.arrived(piece)
       return Number.POSITIVE_INFINITY
     }
-    if (this.#conversions.has(piece) || (!urgent && this.whole.areBehind)) {
+    if (this.#conversions.has(piece) || (!urgent && this.whole.isBehind)) {
       this.#account.wait()
       return 0
     }
@@ -204,7 +204,7 @@ export class Assembly implements BlockSink {
     if (begun === undefined) return []
     this.#conversions.discard(piece, blocks)
     const discarded = blocks.filter((block) => begun.discard(block))
-    if (discarded.length > 0) this.#events.discarded(piece)
+    if (discarded.length > 0) this.#events.invalidated(piece)
     return discarded
   }
 
@@ -254,7 +254,7 @@ export class Assembly implements BlockSink {
    */
   async save(onFailure: (error: Error) => void = fail): Promise<Map<number, readonly number[]>> {
     let failed = false
-    const saved = this.#table.blocks.allStored()
+    const saved = this.#table.blocks.allKept()
     // Blocks of bad copies are in memory and not in storage.
     for (const piece of saved.keys()) if (this.whole.bad.isKept(piece)) saved.delete(piece)
     for (const [piece, begun] of [...this.#begun]) {
@@ -294,15 +294,15 @@ export class Assembly implements BlockSink {
     this.#account.close()
   }
 
-  /** Holds a piece in memory from now on; its stored blocks are read back. */
+  /** Holds a piece in memory from now on; its kept blocks are read back. */
   #hold(piece: PieceIndex): void {
     this.#begun.set(piece, undefined)
-    const blocks = this.#table.blocks.stored(piece)
+    const blocks = this.#table.blocks.kept(piece)
     if (blocks.length > 0) this.#work.track(this.#readBack(piece, blocks))
   }
 
   #stream(piece: PieceIndex, urgent: boolean): number {
-    const blocks = this.#table.blocks.stored(piece)
+    const blocks = this.#table.blocks.kept(piece)
     const streamed = this.#streaming.begin(piece, blocks, urgent, this.#spilled.spilling(piece))
     if (streamed === undefined) return 0
     this.#begun.set(piece, streamed)

@@ -1,6 +1,6 @@
 import { hashOf } from '../hash/running-hash.ts'
 import { blockLength } from '../metainfo/layout.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 
 /** Blocks that are hashed before yielding to the event loop. */
 const blocksPerSlice = 64
@@ -31,7 +31,7 @@ async function blockDigestsInSlices(bytes: Uint8Array): Promise<BlockDigests> {
   const digests: (Uint8Array | undefined)[] = []
   const count = Math.ceil(bytes.length / blockLength)
   while (digests.length < count) {
-    await shareTurn()
+    await yieldToEventLoop()
     const end = Math.min(count, digests.length + blocksPerSlice)
     while (digests.length < end) digests.push(digestOf(digests.length))
   }

@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { byteLengthOf } from './byte-range.ts'
 import { ChunkCursor } from './chunk-cursor.ts'
 import type { FileOwnership } from './file-ownership.ts'
@@ -102,7 +102,7 @@ export class FileBytes {
     const states = this.#files.states.all
     for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
       if (this.#parts.isEmpty) return
-      if (fileIndex % filesOfStep === filesOfStep - 1) await shareTurn()
+      if (fileIndex % filesOfStep === filesOfStep - 1) await yieldToEventLoop()
       const isWanted = states[fileIndex]?.wanted === true
       if (isWanted && !this.#ownership.isUndecided(fileIndex)) await this.#moveFile(fileIndex)
     }

@@ -1,7 +1,7 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { bitsOf, setBit } from '../util/bits.ts'
 import { TorrentError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { FilesOnDisk } from './files-on-disk.ts'
 
 /** The resume record names the file. */
@@ -159,7 +159,7 @@ export class FileOwnership {
       if (count === 0) return true
       if (slice.subarray(0, count).some((byte) => byte !== 0)) return false
       at += count
-      await shareTurn()
+      await yieldToEventLoop()
     }
   }
 

@@ -1,7 +1,7 @@
 import type { Layout } from '../metainfo/layout.ts'
 import type { TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
-import { runStepsInTurns, type Steps, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps, yieldToEventLoop } from '../util/slices.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import type { FileStat } from './storage.ts'
 import { storageError } from './storage-error.ts'
@@ -61,15 +61,15 @@ export class FileStates {
 
   /** Makes the states of all files; call it once, first. `created` are the paths that an earlier run created. */
   async begin(created: ReadonlySet<string>): Promise<void> {
-    await runStepsInTurns(this.#beginSteps(created))
+    await runStepsInSlices(this.#beginSteps(created))
   }
 
   /** Looks up every file. */
   async probe(): Promise<void> {
     await this.#paths.remembering(async () => {
       for (let start = 0; start < this.#states.length; start += filesOfPart) {
-        const turn = shareTurn()
-        if (turn !== undefined) await turn
+        const pause = yieldToEventLoop()
+        if (pause !== undefined) await pause
         await this.#probePart(start, Math.min(this.#states.length, start + filesOfPart))
       }
     })

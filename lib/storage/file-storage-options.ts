@@ -20,7 +20,7 @@ export interface FileStorageOptions {
   readonly folderMode?: number
   /** Paths that an earlier storage of this torrent reported as `created`. */
   readonly created?: readonly string[]
-  /** Links that an earlier storage of this torrent reported as `links`; without it, all links count as new. */
+  /** Symbolic links that an earlier storage of this torrent reported as `links`; without it, all symbolic links count as new. */
   readonly links?: readonly StorageLink[]
   /** Folders for other data, such as resume records: files of the torrent may not be in them or be read from them. */
   readonly reserved?: readonly string[]

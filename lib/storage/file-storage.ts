@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Layout } from '../metainfo/layout.ts'
 import { TorrentError } from '../util/errors.ts'
-import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, yieldToEventLoop } from '../util/slices.ts'
 import { checkOffset, writtenRange } from './byte-range.ts'
 import { FileBytes } from './file-bytes.ts'
 import { FileOwnership } from './file-ownership.ts'
@@ -204,14 +204,14 @@ export class FileStorage implements Storage {
   async #open(layout: Layout, wanted: readonly boolean[]): Promise<void> {
     const { path, files: given, partsPath, folderMode, readOnly = false, onOwning } = this.#options
     const { fs = nodeFs, maxOpenFiles: maxOpen = 32, created = [] } = this.#options
-    await shareTurn()
+    await yieldToEventLoop()
     const root = resolve(path)
     const links = new Links({ fs, recorded: this.#options.links })
     const isGiven = given !== undefined
     const folders = new RealFolders({ fs, root: isGiven ? undefined : root, links, rootMode: folderMode })
     const apart = isGiven ? [] : (this.#options.reserved ?? []).map((folder) => resolve(folder))
     const reserved = apart.length > 0 ? new ReservedFolders(fs, apart, root) : undefined
-    if (!isGiven) await runStepsInTurns(checkPathSteps(layout))
+    if (!isGiven) await runStepsInSlices(checkPathSteps(layout))
     const paths = new FilePaths({ fs, layout, root, folders, reserved, given })
     const beside = dirname(resolve(partsPath))
     const partsFolders = !isGiven && isBelow(beside, root) ? folders : new RealFolders({ fs, root: beside })
@@ -260,7 +260,7 @@ export class FileStorage implements Storage {
     const added: number[] = []
     const mine: string[] = []
     for (let fileIndex = 0; fileIndex < states.length; fileIndex++) {
-      if (fileIndex % filesOfStep === filesOfStep - 1) await shareTurn()
+      if (fileIndex % filesOfStep === filesOfStep - 1) await yieldToEventLoop()
       const state = states[fileIndex]
       if (state === undefined || layout.files[fileIndex]?.pad !== false) continue
       if (wanted[fileIndex] !== true) state.wanted = false
@@ -276,7 +276,7 @@ export class FileStorage implements Storage {
     if (!readOnly) claims?.claim(this, mine)
     for (let n = 0; n < added.length; n++) {
       const fileIndex = added[n] ?? 0
-      if (n % filesOfStep === filesOfStep - 1) await shareTurn()
+      if (n % filesOfStep === filesOfStep - 1) await yieldToEventLoop()
       const state = states[fileIndex]
       if (state === undefined) continue
       const isEmpty = layout.files[fileIndex]?.length === 0

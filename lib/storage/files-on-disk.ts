@@ -3,7 +3,7 @@ import type { Layout } from '../metainfo/layout.ts'
 import { systemCode, TorrentError } from '../util/errors.ts'
 import { forEachLimit } from '../util/for-each-limit.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { runStepsInTurns, type Steps } from '../util/turn-share.ts'
+import { runStepsInSlices, type Steps } from '../util/slices.ts'
 import { type FilePaths, isNowhere } from './file-paths.ts'
 import { FilePool } from './file-pool.ts'
 import type { FileState, FileStates } from './file-states.ts'
@@ -78,7 +78,7 @@ export class FilesOnDisk {
   /** Restores the folders of this torrent that the `created` option names; call it once, first. */
   async begin(): Promise<void> {
     const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
-    if (hasFolders) await runStepsInTurns(this.#folderSteps())
+    if (hasFolders) await runStepsInSlices(this.#folderSteps())
   }
 
   /** Reads into `target` from a file; returns the number of bytes read, 0 for a missing file. */

@@ -61,8 +61,8 @@ export class FoldersAbove {
   }
 }
 
-/** Returns whether `folder` is `outer` or inside it. */
-export async function liesIn(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
+/** Returns whether the real path of a folder is `outer` or below it. */
+export async function isInside(fs: StorageFs, folder: string, outer: string): Promise<boolean> {
   return (await FoldersAbove.of(fs, folder)).has(outer)
 }
 

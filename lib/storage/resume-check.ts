@@ -1,6 +1,6 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import { bitsLength, bitsOf, hasBit } from '../util/bits.ts'
-import { runSteps, type Steps } from '../util/turn-share.ts'
+import { runSteps, type Steps } from '../util/slices.ts'
 import type { RecordTrust } from './record-seal.ts'
 import type { ResumeRecord } from './resume-record.ts'
 import type { FileStat, StorageStats } from './storage.ts'
@@ -10,17 +10,17 @@ const piecesOfStep = 5000
 const noRanges: readonly Range[] = []
 
 /** State of a piece before it is read. */
-export type PieceTrust = 'missing' | 'unknown' | 'unproven' | 'have'
+export type PieceTrust = 'missing' | 'unchecked' | 'unproven' | 'stored'
 
 /**
- * Codes of {@link PieceTrust} in {@link Trust.pieces}. `missing`: its bytes are not stored. `unknown`: they may be, and must be checked.
- * `unproven`: verified once, to be hashed again before it is served or read. `have`: verified and unchanged.
+ * Codes of {@link PieceTrust} in {@link Trust.pieces}. `missing`: its bytes are not stored. `unchecked`: they may be, and must be checked.
+ * `unproven`: verified once, to be hashed again before it is served or read. `stored`: verified and unchanged.
  */
 export const pieceTrust: Readonly<Record<PieceTrust, number>> = {
   missing: 0,
-  unknown: 1,
+  unchecked: 1,
   unproven: 2,
-  have: 3
+  stored: 3
 }
 
 /** State of all pieces according to a resume record and the files on disk. */
@@ -32,10 +32,10 @@ export interface Trust {
 }
 
 /**
- * Derives the state of pieces without reading them. After a clean stop, recorded pieces are `have` and others `missing` as long as their
- * files have the same size and time; pieces of changed files are `unknown`. After an unclean stop, or without a record, recorded pieces are
- * `unproven` and others `unknown`. Pieces of missing or truncated files are always `missing`. A record that does not fit the layout is
- * ignored. An untrusted record makes no piece `have`, and counts only for files with the recorded size and time, to the nanosecond.
+ * Derives the state of pieces without reading them. After a clean stop, recorded pieces are `stored` and others `missing` as long as their
+ * files have the same size and time; pieces of changed files are `unchecked`. After an unclean stop, or without a record, recorded pieces are
+ * `unproven` and others `unchecked`. Pieces of missing or truncated files are always `missing`. A record that does not fit the layout is
+ * ignored. An untrusted record makes no piece `stored`, and counts only for files with the recorded size and time, to the nanosecond.
  */
 export function trust(
   layout: Layout,
@@ -67,16 +67,16 @@ export function* trustSteps(
   }
   const pieces = new Uint8Array(layout.pieceCount)
   // A clean record also tells which pieces are missing.
-  const { missing, unknown, unproven, have } = pieceTrust
+  const { missing, unchecked, unproven, stored } = pieceTrust
   const clean = known?.clean === true
   const trusted = recordTrust === 'trusted'
-  const recorded = clean && trusted ? have : unproven
-  const unrecorded = clean ? missing : unknown
+  const recorded = clean && trusted ? stored : unproven
+  const unrecorded = clean ? missing : unchecked
   const { verified } = known ?? { verified: bitsOf(layout.pieceCount) }
   for (let piece = 0; piece < pieces.length; piece++) {
     if (piece % piecesOfStep === piecesOfStep - 1) yield
     if (sources.absent[piece] === 1) continue
-    if ((clean || !trusted) && sources.changed[piece] === 1) pieces[piece] = unknown
+    if ((clean || !trusted) && sources.changed[piece] === 1) pieces[piece] = unchecked
     else pieces[piece] = hasBit(verified, piece) ? recorded : unrecorded
   }
   return {

@@ -1,6 +1,6 @@
 import { hashKey } from '../metainfo/info-hashes.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseTorrentInTurns } from '../metainfo/parse-torrent.ts'
+import { parseTorrentInSlices } from '../metainfo/parse-torrent.ts'
 import { monotonicMs } from '../util/clock.ts'
 import { asError } from '../util/errors.ts'
 import type { RecordSeal } from './record-seal.ts'
@@ -44,7 +44,8 @@ export class ResumeFile {
     const bytes = await this.#store.loadTorrent(this.#infoHash)
     try {
       // Metadata that an earlier version accepted stays readable, even if the limits are lower now.
-      const metainfo = bytes === undefined ? undefined : await parseTorrentInTurns(bytes, { unlimited: true })
+      const metainfo =
+        bytes === undefined ? undefined : await parseTorrentInSlices(bytes, { unlimited: true })
       return metainfo && hashKey(metainfo.infoHashes) === this.#infoHash ? metainfo : undefined
     } catch {
       return undefined

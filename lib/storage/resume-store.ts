@@ -3,10 +3,10 @@ import { isHexHash } from '../metainfo/info-hashes.ts'
 import { recordFolder } from '../metainfo/record-folder.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
+import { readWhole, replaceFile, temporaryPath } from './atomic-write.ts'
 import { RealFolders } from './real-folders.ts'
 import type { RecordSeal } from './record-seal.ts'
-import { readWhole, replaceFile, temporaryPath } from './replace-file.ts'
 import {
   encodeResume,
   type LoadedRecord,
@@ -58,8 +58,8 @@ export class ResumeStore {
     const path = this.#path(infoHash, 'resume')
     const bytes = await this.#read(path)
     if (bytes === undefined) return undefined
-    const turn = shareTurn()
-    if (turn !== undefined) await turn
+    const pause = yieldToEventLoop()
+    if (pause !== undefined) await pause
     try {
       const { record, json, mac } = openResume(bytes)
       if (record.infoHash === infoHash)

@@ -2,7 +2,7 @@ import { RunningHash } from '../hash/running-hash.ts'
 import { blockLength, type Layout } from '../metainfo/layout.ts'
 import { asError } from '../util/errors.ts'
 import type { BlockIndex, PieceIndex } from '../util/indices.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { type BlockDigests, blockDigests } from './block-digests.ts'
 import type { Storage } from './storage.ts'
 
@@ -203,7 +203,7 @@ export class StreamedPiece {
     const digests: (Uint8Array | undefined)[] = []
     const slice = Buffer.allocUnsafeSlow(sliceBytes)
     for (let from = 0; from < this.size; from += sliceBytes) {
-      await shareTurn()
+      await yieldToEventLoop()
       const target = slice.subarray(0, this.size - from)
       const bytes = await this.#read(from, target)
       const digestOf = blockDigests(bytes?.length === target.length ? bytes : new Uint8Array(0))
@@ -297,7 +297,7 @@ export class StreamedPiece {
   async #hashOn(): Promise<void> {
     const slice = Buffer.allocUnsafeSlow(sliceBytes)
     for (let length = this.#nextSlice(); length > 0 && !this.#lost; length = this.#nextSlice()) {
-      await shareTurn()
+      await yieldToEventLoop()
       const bytes = await this.#read(this.#hashed, slice.subarray(0, length))
       if (bytes === undefined) continue
       if (bytes.length < length) this.#lost = true

@@ -98,7 +98,7 @@ export class Streaming {
     if (streamed.unwritten >= streamed.reserved && !streamed.isClaimed(block)) {
       const more = this.extend(streamed, true, 1)
       if (more === 0) return false
-      this.#events.spared(streamed.piece, more)
+      this.#events.granted(streamed.piece, more)
     }
     this.#leftovers.get(streamed.piece)?.delete(block)
     streamed.fill(block, data)
@@ -120,7 +120,7 @@ export class Streaming {
       if (left?.has(block) !== true || streamed.has(block) || streamed.isClaimed(block)) continue
       accept(block)
       streamed.recover(block)
-      this.#events.spared(streamed.piece, 1)
+      this.#events.granted(streamed.piece, 1)
       if (streamed.complete) {
         this.#close(streamed)
         return
@@ -210,7 +210,7 @@ export class Streaming {
       this.#ends.get(piece) ?? ready,
       {
         freed: (count) => {
-          if (this.#open.get(piece) === streamed) this.#events.spared(piece, count)
+          if (this.#open.get(piece) === streamed) this.#events.granted(piece, count)
           else this.giveBack(streamed, count)
         },
         failed: (error) => this.#onFailure(streamed, error)

@@ -1,7 +1,7 @@
 import type { ByteWindow } from '../pieces/byte-window.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { asError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { Checker } from './checker.ts'
 import { WindowChecks } from './window-checks.ts'
 
@@ -28,11 +28,11 @@ export interface VerificationEvents {
 }
 
 /** Pieces processed before yielding to the event loop. */
-export const piecesOfTurn: number = 5000
+export const piecesPerSlice: number = 5000
 
 /** Splits pieces into parts that each take a few milliseconds. */
 export function* partsOf(pieces: readonly number[]): Generator<readonly number[]> {
-  for (let at = 0; at < pieces.length; at += piecesOfTurn) yield pieces.slice(at, at + piecesOfTurn)
+  for (let at = 0; at < pieces.length; at += piecesPerSlice) yield pieces.slice(at, at + piecesPerSlice)
 }
 
 /** Hashes pieces that earlier runs left in storage: unchecked pieces before they count as stored, unproven ones before they are used. */
@@ -56,7 +56,7 @@ export class Verification {
   /** Marks pieces as unchecked: they are not requested before they were checked. Pieces that streams wait for are checked immediately. */
   async mark(pieces: readonly number[]): Promise<void> {
     for (const part of partsOf(pieces)) {
-      await shareTurn()
+      await yieldToEventLoop()
       if (this.#closed) return
       this.#events.unchecked(part)
       this.#hurry()

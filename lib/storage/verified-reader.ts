@@ -16,7 +16,7 @@ export interface EarlyBytes {
 }
 
 /** Callbacks with which a {@link VerifiedReader} queries its torrent. */
-export interface ReaderQuestions {
+export interface ReaderMediator {
   /** Returns whether the piece is stored or being written. */
   has(piece: number): boolean
   /** Returns true for a proven piece; otherwise resolves after it was hashed, with false if it was lost. */
@@ -30,18 +30,18 @@ export class VerifiedReader {
   readonly #layout: Layout
   readonly #storage: Storage
   readonly #assembly: Assembly
-  readonly #questions: ReaderQuestions
+  readonly #mediator: ReaderMediator
   readonly #waiting = new LazyMap<number, Deferred<void>>()
   /** Readers that accept blocks of unverified pieces. */
   readonly #early = new LazyMap<number, Deferred<void>>()
   readonly #verdicts = new LazyMap<number, Set<(right: boolean) => void>>()
   #failure: Error | undefined
 
-  constructor(layout: Layout, storage: Storage, assembly: Assembly, questions: ReaderQuestions) {
+  constructor(layout: Layout, storage: Storage, assembly: Assembly, mediator: ReaderMediator) {
     this.#layout = layout
     this.#storage = storage
     this.#assembly = assembly
-    this.#questions = questions
+    this.#mediator = mediator
   }
 
   /** Resumes the readers that wait for a piece, because it is verified. */
@@ -92,11 +92,11 @@ export class VerifiedReader {
       signal.throwIfAborted()
       if (this.#failure !== undefined) throw this.#failure
       const piece = this.#layout.pieceAt(byteOffset)
-      if (!this.#questions.has(piece)) {
+      if (!this.#mediator.has(piece)) {
         await this.#wait(piece, signal)
         continue
       }
-      const proof = this.#questions.prove(piece)
+      const proof = this.#mediator.prove(piece)
       if (proof !== true && !(await abortable(proof, signal))) continue
       const inPiece = this.#layout.pieceOffset(piece) + this.#layout.pieceSize(piece) - byteOffset
       const length = Math.min(maxLength, this.#runLength(piece, inPiece, maxLength))
@@ -105,7 +105,7 @@ export class VerifiedReader {
       const bytes = Buffer.allocUnsafeSlow(length)
       const got = await abortable(this.#storage.read(byteOffset, bytes, signal), signal)
       if (got > 0) return got === length ? bytes : bytes.subarray(0, got)
-      if (await abortable(this.#questions.missing(piece), signal)) {
+      if (await abortable(this.#mediator.missing(piece), signal)) {
         throw new TorrentError(
           'ERR_STORAGE_READ',
           `piece ${piece} is no longer in storage: recheck the torrent`
@@ -120,7 +120,7 @@ export class VerifiedReader {
       signal.throwIfAborted()
       if (this.#failure !== undefined) throw this.#failure
       const piece = this.#layout.pieceAt(byteOffset)
-      if (this.#questions.has(piece)) {
+      if (this.#mediator.has(piece)) {
         return { bytes: await this.read(byteOffset, maxLength, signal), unverified: undefined }
       }
       const peeked = this.#assembly.peek(byteOffset, maxLength)
@@ -142,8 +142,8 @@ export class VerifiedReader {
   #runLength(piece: number, inPiece: number, maxLength: number): number {
     let length = inPiece
     for (let next = piece + 1; length < maxLength && next < this.#layout.pieceCount; next++) {
-      if (!this.#questions.has(next) || this.#assembly.whole.holds(next)) break
-      const proof = this.#questions.prove(next)
+      if (!this.#mediator.has(next) || this.#assembly.whole.holds(next)) break
+      const proof = this.#mediator.prove(next)
       if (proof !== true) {
         // The next read reports a failure.
         proof.catch(() => {})

@@ -3,13 +3,14 @@ import type { PieceProofs } from '../pieces/piece-proofs.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import { equalBytes } from '../util/bytes.ts'
 import type { PieceIndex } from '../util/indices.ts'
+import { throwLater } from '../util/user-code.ts'
 import type { AssemblyEvents } from './assembly-events.ts'
 import { BadCopies } from './bad-copies.ts'
 import { type BlockDigests, digestsOf } from './block-digests.ts'
 import type { BufferPool } from './buffer-pool.ts'
 import type { PieceBuffer } from './piece-buffer.ts'
 import type { Storage } from './storage.ts'
-import { throwLater, type WorkTracker } from './work-tracker.ts'
+import type { WorkTracker } from './work-tracker.ts'
 import { WriteQueue } from './write-queue.ts'
 
 /**
@@ -66,7 +67,7 @@ export class WholePieces {
   }
 
   /** Whether storage is so far behind that only readers may begin more pieces. */
-  get areBehind(): boolean {
+  get isBehind(): boolean {
     return this.#verified.size >= this.#mostQueued
   }
 

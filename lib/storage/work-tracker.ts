@@ -1,4 +1,5 @@
 import { LazySet } from '../util/lazy-collections.ts'
+import { throwLater } from '../util/user-code.ts'
 
 /** Tracks background work that is awaited only when its owner closes. */
 export class WorkTracker {
@@ -17,11 +18,4 @@ export class WorkTracker {
   async idle(): Promise<void> {
     while (this.#work.size > 0) await Promise.all(this.#work)
   }
-}
-
-/** Throws on the next tick, as an uncaught exception. */
-export function throwLater(thrown: unknown): void {
-  process.nextTick(() => {
-    throw thrown
-  })
 }

@@ -7,7 +7,7 @@ import { checkOptionNames, checkSignal, checkType } from '../util/options.ts'
 import { show } from '../util/show.ts'
 import { callListeners } from '../util/user-code.ts'
 import type { ByteSource, StreamedFile } from './byte-source.ts'
-import { indexTailBytes } from './index-tail.ts'
+import { containerIndexBytes } from './container-index.ts'
 import { Lookahead } from './lookahead.ts'
 
 /** Maximum bytes of a chunk. */
@@ -289,7 +289,10 @@ export class FileStream extends Readable {
     const { file } = this
     if (this.#tailId !== 0 || this.#position >= tailUpTo) return
     const end = file.offset + file.length
-    const pieces = this.#source.layout.piecesOf({ start: end - indexTailBytes(file.name, file.length), end })
+    const pieces = this.#source.layout.piecesOf({
+      start: end - containerIndexBytes(file.name, file.length),
+      end
+    })
     if (pieces.end === pieces.start) return
     this.#tailId = this.#source.nextStreamId()
     this.#follow(this.#tailId, pieces, tailDelayMs)

@@ -1,7 +1,7 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import { toEvict } from '../discovery/eviction.ts'
 import { limits } from '../discovery/limits.ts'
-import type { Seat } from '../discovery/network-seats.ts'
+import type { CountedConnection } from '../discovery/network-shares.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { PeerAddress } from '../util/address.ts'
 import { networkKey } from '../util/ip-network.ts'
@@ -26,21 +26,21 @@ export function peerToEvict(
   now: number
 ): Peer | undefined {
   const network = budget.hasShare(newcomer.host) ? networkKey(newcomer.host) : undefined
-  const seated = []
+  const evictable = []
   for (const peer of peers) {
     if (network !== undefined && networkKey(peer.connection.remote.host) !== network) continue
-    seated.push({
+    evictable.push({
       peer,
       priority: peer.wire.received <= handshakeLength ? -1 : own.priority(peer.address),
       connectedAt: peer.connectedAt,
       isNeeded: peer.source === 'manual' || rateOf(peer, now) > 0
     })
   }
-  return toEvict(seated, own.priority(newcomer), now)?.peer
+  return toEvict(evictable, own.priority(newcomer), now)?.peer
 }
 
 /** Describes the peer's connection to the connection budget, which may evict it for a connection to another network. */
-export function seatOf(peer: Peer, evict: () => void): Seat {
+export function countedConnection(peer: Peer, evict: () => void): CountedConnection {
   return {
     isNeeded: (now) => peer.source === 'manual' || rateOf(peer, now) >= limits.neededRate,
     evict

@@ -12,11 +12,11 @@ export class Member {
   /** Stops counting the connection against the limits at once, even before the wire has closed; idempotent. */
   readonly release: () => void
   /** Removes the connection from the count of its network. */
-  leaveSeat: (() => void) | undefined
+  uncount: (() => void) | undefined
   /** Whether it dialled us and has told its listening port, so that `address` can be dialled. */
   listens = false
   /** Whether the address book counts `address` as connected because of this connection. */
-  claims = false
+  marksConnected = false
   /** Whether we disconnected it without a fault of either side. */
   unneeded = false
   /** Bytes received and sent at the last `look`, and when the counts last changed. */

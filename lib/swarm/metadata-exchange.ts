@@ -213,22 +213,22 @@ export class MetadataExchange implements MetadataSourceEvents, MetadataHolder {
   }
 
   /** @internal Returns the highest cost of any attempt; see {@link MetadataHolder}. */
-  waste(): number {
+  cost(): number {
     const now = monotonicMs()
-    return Math.max(...this.#attempts().map((attempt) => this.#waste(attempt, now)))
+    return Math.max(...this.#attempts().map((attempt) => this.#cost(attempt, now)))
   }
 
   /** @internal Drops the attempt with the highest cost. */
-  spare(): void {
+  dropCostliest(): void {
     const now = monotonicMs()
-    const most = this.waste()
-    const last = this.#attempts().find((attempt) => this.#waste(attempt, now) === most)
+    const most = this.cost()
+    const last = this.#attempts().find((attempt) => this.#cost(attempt, now) === most)
     if (last === undefined) return
     this.#release(last)
     last.drop(now)
   }
 
-  #waste(attempt: MetadataAttempt, now: number): number {
+  #cost(attempt: MetadataAttempt, now: number): number {
     if (attempt.held === 0) return Number.NEGATIVE_INFINITY
     return attempt.timeLeft(now) / this.#claims(attempt.length)
   }

@@ -6,12 +6,12 @@ const defaultLimit = 1.5 * metadataLengthMax
 /** A torrent that collects its metadata. */
 export interface MetadataHolder {
   /**
-   * Returns the cost of the attempt that {@link spare} would drop: the estimated milliseconds until it is whole, divided by the number of
+   * Returns the cost of the attempt that {@link dropCostliest} would drop: the estimated milliseconds until it is whole, divided by the number of
    * peers that claim its length.
    */
-  waste(): number
+  cost(): number
   /** Drops the attempt with the highest cost and releases its bytes; called only while the torrent holds some. */
-  spare(): void
+  dropCostliest(): void
 }
 
 /**
@@ -39,7 +39,7 @@ export class MetadataMemory {
     while (this.#used > this.limit) {
       const worst = this.#worst()
       if (worst === undefined) return
-      worst.spare()
+      worst.dropCostliest()
     }
   }
 
@@ -61,10 +61,10 @@ export class MetadataMemory {
     let worst: MetadataHolder | undefined
     let most = Number.NEGATIVE_INFINITY
     for (const [holder, held] of this.#held) {
-      const waste = held > part ? holder.waste() : Number.NEGATIVE_INFINITY
-      if (waste <= most) continue
+      const cost = held > part ? holder.cost() : Number.NEGATIVE_INFINITY
+      if (cost <= most) continue
       worst = holder
-      most = waste
+      most = cost
     }
     return worst
   }

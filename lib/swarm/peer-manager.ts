@@ -1,5 +1,5 @@
 import type { AddressBook, Candidate } from '../discovery/address-book.ts'
-import { holderOf } from '../discovery/address-scope.ts'
+import { siteOf } from '../discovery/address-scope.ts'
 import type { Outcome } from '../discovery/back-off.ts'
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
 import type { DialVariant } from '../discovery/dial-variant.ts'
@@ -17,7 +17,7 @@ import { TorrentError } from '../util/errors.ts'
 import { LazyMap } from '../util/lazy-collections.ts'
 import type { WireOptions } from '../wire/wire-events.ts'
 import { Connector, type ConnectorOptions } from './connector.ts'
-import { peerToEvict, seatOf } from './eviction.ts'
+import { countedConnection, peerToEvict } from './eviction.ts'
 import { Member } from './member.ts'
 import { Peer } from './peer.ts'
 import type { PeerConnection } from './pending-handshakes.ts'
@@ -139,7 +139,7 @@ export class PeerManager {
     peer.address = { host: peer.connection.remote.host, port }
     member.listens = true
     book.add(peer.address, 'incoming', monotonicMs())
-    member.claims = book.claim(peer.address)
+    member.marksConnected = book.markConnected(peer.address)
   }
 
   /** Bans a peer that sent bad data, even if it has disconnected, and closes its connections. */
@@ -184,8 +184,8 @@ export class PeerManager {
   #keepConnected({ host, port }: PeerAddress): void {
     for (const member of this.#members.values()) {
       const { address } = member.peer
-      if (!member.listens || member.claims || address.port !== port || address.host !== host) continue
-      member.claims = this.#options.book.claim(address)
+      if (!member.listens || member.marksConnected || address.port !== port || address.host !== host) continue
+      member.marksConnected = this.#options.book.markConnected(address)
     }
   }
 
@@ -224,26 +224,26 @@ export class PeerManager {
     this.peers.set(peer.id, peer)
     this.#members.set(peer.id, member)
     if (log.enabled) logEnds(peer)
-    const seat = seatOf(peer, () => this.#evict(member))
-    member.leaveSeat = budget.seat(peer.connection.remote.host, seat)
+    const counted = countedConnection(peer, () => this.#evict(member))
+    member.uncount = budget.countNetwork(peer.connection.remote.host, counted)
     this.#startTicking()
     onPeer(peer)
     return member
   }
 
   /**
-   * Returns why a peer may not join, or undefined if it may: it is not connected yet, and its address holder (`holderOf`) has fewer than
-   * `limits.peersPerHost` peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has answered on the
-   * connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id stays. A new
-   * connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
+   * Returns why a peer may not join, or undefined if it may: it is not connected yet, and its site (`siteOf`) has fewer than
+   * `limits.peersPerHost` peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has
+   * answered on the connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id
+   * stays. A new connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
    */
   #refusal(peerId: Uint8Array, connection: Connection): string | undefined {
     const { peersPerHost } = limits
     const id = toHex(peerId)
-    const holder = holderOf(connection.remote.host)
-    let ofHolder = 0
+    const site = siteOf(connection.remote.host)
+    let ofSite = 0
     for (const peer of this.peers.values()) {
-      if (holder !== undefined && peer.holder === holder) ofHolder++
+      if (site !== undefined && peer.site === site) ofSite++
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&
@@ -252,7 +252,7 @@ export class PeerManager {
         monotonicMs() - peer.connectedAt < crossedMs
       if (!crossed || id > toHex(this.#options.peerId)) return 'the peer is already connected'
     }
-    return ofHolder < peersPerHost ? undefined : `${peersPerHost} peers of its host are already connected`
+    return ofSite < peersPerHost ? undefined : `${peersPerHost} peers of its host are already connected`
   }
 
   /** Closes the other connection of a peer that may join. */
@@ -295,8 +295,8 @@ export class PeerManager {
     const { peer } = member
     if (!this.peers.delete(peer.id)) return
     this.#members.delete(peer.id)
-    member.leaveSeat?.()
-    if (member.claims) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
+    member.uncount?.()
+    if (member.marksConnected) this.#options.book.disconnected(peer.address, monotonicMs(), member.outcome)
     this.#options.onGone(peer, member.unneeded)
   }
 

@@ -1,4 +1,4 @@
-import { holderOf, hostKey } from '../discovery/address-scope.ts'
+import { hostKey, siteOf } from '../discovery/address-scope.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
 import type { Connection } from '../net/connection.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
@@ -63,8 +63,8 @@ export class Peer {
   readonly connectedAt: number
   /** Key for bans: the host, in IPv6 its /64. On loopback it includes the port, because many peers share the host. */
   readonly banKey: string
-  /** Key of the address holder, see `holderOf`; undefined in local networks. */
-  readonly holder: string | undefined
+  /** Key of the site, see `siteOf`; undefined in local networks. */
+  readonly site: string | undefined
   readonly down: Meter = new Meter()
   readonly up: Meter = new Meter()
   /** Round trip in milliseconds; a guess for a peer that dialled us. */
@@ -92,7 +92,7 @@ export class Peer {
     this.peerId = toHex(peerId)
     const { remote } = connection
     this.banKey = isLoopback(remote.host) ? formatAddress(remote) : hostKey(remote.host)
-    this.holder = holderOf(remote.host)
+    this.site = siteOf(remote.host)
     this.connectedAt = now
   }
 

@@ -75,7 +75,7 @@ export class Uploads {
   /** Number of peers that count as readers of the cache. */
   #readers = 0
   #limit: number
-  #guides = false
+  #suggests = false
   /** Created when needed: most torrents have too few peers or many seeds. */
   #suggester: Suggester | undefined
 
@@ -175,10 +175,10 @@ export class Uploads {
 
   /** Updates whether this torrent is counted in `servingTorrents`. */
   #countServing(): void {
-    const { wanted } = this.choker
-    if (wanted === this.#serves) return
-    this.#serves = wanted
-    if (wanted) this.#servingTorrents.begin()
+    const { hasInterested } = this.choker
+    if (hasInterested === this.#serves) return
+    this.#serves = hasInterested
+    if (hasInterested) this.#servingTorrents.begin()
     else this.#servingTorrents.cease()
   }
 
@@ -271,16 +271,16 @@ export class Uploads {
     this.choker.round(now)
   }
 
-  /** Switches the choker to seeding or back. With `guides`, peers are sent suggestions for pieces that no other peer fetches. */
-  setSeeding(seeding: boolean, guides: boolean): void {
+  /** Switches the choker to seeding or back. With `suggests`, peers are sent suggestions for pieces that no other peer fetches. */
+  setSeeding(seeding: boolean, suggests: boolean): void {
     this.choker.seeding = seeding
-    this.#guides = guides
+    this.#suggests = suggests
   }
 
   #suggest(id: PeerNumber, next: (suggester: Suggester) => number): void {
     const peer = this.#events.peers.get(id)
     // With so few peers, suggestions do not pay.
-    if (!this.#guides || peer?.wire.peerFast !== true || this.#serving.size < 3) return
+    if (!this.#suggests || peer?.wire.peerFast !== true || this.#serving.size < 3) return
     if (this.#suggester === undefined) {
       this.#suggester = new Suggester({
         pieceCount: this.#layout.pieceCount,

@@ -125,7 +125,7 @@ export class Content {
     this.files = new TorrentFiles(layout, options, record?.selection, {
       table: this.table,
       reader: this.#reader,
-      isDone: (fileIndex) => this.#arrivals.isHere(fileIndex),
+      isDone: (fileIndex) => this.#arrivals.isStored(fileIndex),
       diskPath: (fileIndex) => this.#fileStorage?.pathOf(fileIndex),
       setWindow: (streamId, window, jumped) => this.#setWindow(streamId, window, jumped),
       selected: (pieces, files) => {

@@ -7,12 +7,12 @@ import { foreignFiles } from '../storage/foreign-files.ts'
 import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { LoadedRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
-import { partsOf, piecesOfTurn, Verification } from '../storage/verification.ts'
+import { partsOf, piecesPerSlice, Verification } from '../storage/verification.ts'
 import type { Haves } from '../swarm/haves.ts'
 import { hasBit } from '../util/bits.ts'
 import { type Deferred, deferred } from '../util/concurrency.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, yieldToEventLoop } from '../util/slices.ts'
 import type { ContentEvents } from './content-events.ts'
 import type { ContentOptions } from './content-options.ts'
 import type { Download } from './download.ts'
@@ -77,7 +77,7 @@ export class DataChecks {
       },
       missing: (piece) => download.change((picker, now) => picker.lost(piece, now)),
       found: (piece) => {
-        download.change((picker, now) => picker.had({ start: piece, end: piece + 1 }, now, true))
+        download.change((picker, now) => picker.markVerified({ start: piece, end: piece + 1 }, now, true))
         this.#existing?.verified(piece)
         table.tellVerified(piece)
         options.found(piece)
@@ -126,7 +126,7 @@ export class DataChecks {
     )
     await opening
     const stats = await storage.stats?.()
-    await shareTurn()
+    await yieldToEventLoop()
     if (this.#closed) return
     const selected = await wanted.begin()
     if (this.#closed) return
@@ -151,7 +151,7 @@ export class DataChecks {
     const pieces = this.#allPieces()
     // Stops requests for missing pieces; complete pieces are still written. Otherwise a fast download could delay `idle` forever.
     for (const part of partsOf(pieces.filter((piece) => !table.isVerified(piece)))) {
-      await shareTurn()
+      await yieldToEventLoop()
       if (this.#closed) throw closedError()
       const missing = part.filter((piece) => !table.isVerified(piece))
       download.change((picker, now) => picker.unchecked(missing, now))
@@ -202,20 +202,20 @@ export class DataChecks {
   /** Marks pieces as stored as far as the resume record is trusted, and has the others checked. */
   async #trust(stats: StorageStats, before: LoadedRecord | undefined): Promise<void> {
     const { layout, table } = this.#options
-    const { pieces, partial } = await runStepsInTurns(
+    const { pieces, partial } = await runStepsInSlices(
       trustSteps(layout, before?.record, stats, before?.trust)
     )
     const held = this.#beginExisting(pieces, stats)
     const unproven: number[] = []
-    const unknown: number[] = []
+    const unchecked: number[] = []
     for (let start = 0, end = 0; start < pieces.length; start = end) {
       const state = pieces[start]
       while (end < pieces.length && pieces[end] === state) end++
-      if (state === pieceTrust.unknown) for (let piece = start; piece < end; piece++) unknown.push(piece)
-      if (state !== pieceTrust.have && state !== pieceTrust.unproven) continue
+      if (state === pieceTrust.unchecked) for (let piece = start; piece < end; piece++) unchecked.push(piece)
+      if (state !== pieceTrust.stored && state !== pieceTrust.unproven) continue
       await this.#found({ start, end })
       if (this.#closed) return
-      if (state === pieceTrust.have) continue
+      if (state === pieceTrust.stored) continue
       for (let piece = start; piece < end; piece++) {
         table.setUnproven(piece)
         unproven.push(piece)
@@ -225,11 +225,11 @@ export class DataChecks {
       const blocks = Array.from({ length: layout.blockCount(piece) }, (_, block) => block).filter((block) =>
         hasBit(map, block)
       )
-      table.blocks.store(piece, blocks)
+      table.blocks.setKept(piece, blocks)
     }
     if (held.length > 0) await this.#verification.mark(held)
     this.#existing?.start()
-    if (unknown.length > 0) await this.#check(unknown)
+    if (unchecked.length > 0) await this.#check(unchecked)
     if (this.#closed) return
     if (unproven.length > 0) void this.#verification.prove(unproven)
   }
@@ -278,12 +278,12 @@ export class DataChecks {
   /** Marks the pieces `[start, end)` as stored without hashing them. */
   async #found({ start, end }: Range): Promise<void> {
     const { download } = this.#options
-    for (let first = start; first < end; first += piecesOfTurn) {
-      const pause = shareTurn()
+    for (let first = start; first < end; first += piecesPerSlice) {
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (this.#closed) return
-      const part = { start: first, end: Math.min(end, first + piecesOfTurn) }
-      download.change((picker, now) => picker.had(part, now, true))
+      const part = { start: first, end: Math.min(end, first + piecesPerSlice) }
+      download.change((picker, now) => picker.markVerified(part, now, true))
     }
   }
 

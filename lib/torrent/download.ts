@@ -67,7 +67,7 @@ export class Download {
     this.#events = events
     this.account = budget.open({
       reclaim: (surplus) => this.picker.memory.reclaim(surplus),
-      freed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memory.freed(now))
+      onFreed: () => this.#timerAt !== 0 && this.#change((now) => this.picker.memory.onFreed(now))
     })
     this.assembly = new Assembly(table, storage, this.account, proofs, {
       arrived: (piece) => events.arrived(piece),
@@ -78,12 +78,12 @@ export class Download {
         events.failed(piece)
         this.#recovery.forget(piece)
       },
-      discarded: (piece) => events.failed(piece),
+      invalidated: (piece) => events.failed(piece),
       lost: (piece) => {
         events.failed(piece)
         this.#change((now) => this.picker.lost(piece, now))
       },
-      spared: (piece, blocks) => this.#change((now) => this.picker.memory.spared(piece, blocks, now)),
+      granted: (piece, blocks) => this.#change((now) => this.picker.memory.grant(piece, blocks, now)),
       dropped: (piece, block) => this.picker.memory.dropped(piece, block),
       streamed: (piece) => this.picker.memory.streamed(piece),
       error: (error, piece) => {
@@ -149,7 +149,7 @@ export class Download {
 
   /** Opens, moves or (undefined) closes the readahead window of a stream. */
   setWindow(streamId: number, window: ByteWindow | undefined, jumped: boolean): void {
-    this.#change((now) => this.picker.window(streamId, window, jumped, now))
+    this.#change((now) => this.picker.setWindow(streamId, window, jumped, now))
   }
 
   /** Runs a change of the picker with the current time, then sets the timer for the picker's next wake-up. */
@@ -246,7 +246,7 @@ export class Download {
     const digestOf = this.#recovery.isContested(piece) ? digests() : unknown
     const isLong = 'then' in digestOf
     this.#change((now) => {
-      this.picker.had({ start: piece, end: piece + 1 }, now)
+      this.picker.markVerified({ start: piece, end: piece + 1 }, now)
       if (!isLong) this.#recovery.passed(piece, digestOf, now)
     })
     this.picker.table.tellVerified(piece)

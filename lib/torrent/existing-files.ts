@@ -72,14 +72,14 @@ export class ExistingFiles {
 
   /**
    * Takes the state of each piece, a code of {@link pieceTrust}, and returns the missing pieces that are held back. The caller then
-   * has the unknown ones hashed.
+   * has the unchecked ones hashed.
    */
   begin(pieces: Uint8Array, stats: StorageStats): number[] {
     const held: number[] = []
     for (const [index, file] of this.#files) {
       const { start, end } = this.#mediator.layout.filePieces(index)
       for (let piece = start; piece < end; piece++) {
-        if (pieces[piece] === pieceTrust.unknown) {
+        if (pieces[piece] === pieceTrust.unchecked) {
           file.unhashed++
           this.#pending[piece] = 1
         } else if (pieces[piece] === pieceTrust.missing) {

@@ -2,10 +2,10 @@ import type { Layout, Range } from '../metainfo/layout.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Storage } from '../storage/storage.ts'
 import { LazySet } from '../util/lazy-collections.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 
 /** Files that are examined before yielding to the event loop. */
-const filesOfTurn = 5000
+const filesPerSlice = 5000
 
 /** Callbacks of {@link FileArrivals}. */
 export interface ArrivalsMediator {
@@ -43,7 +43,7 @@ export class FileArrivals {
   }
 
   /** Returns whether every byte of a file of the layout is verified and stored in the file itself. */
-  isHere(fileIndex: number): boolean {
+  isStored(fileIndex: number): boolean {
     return this.#table.counts.isFileStored(fileIndex) && this.#isInPlace(fileIndex)
   }
 
@@ -55,8 +55,8 @@ export class FileArrivals {
   /** Marks files that are complete when the storage opens, so that they are not reported. */
   async begin(): Promise<void> {
     for (let fileIndex = 0; fileIndex < this.#reported.length; fileIndex++) {
-      if (fileIndex % filesOfTurn === filesOfTurn - 1) await shareTurn()
-      if (this.isHere(fileIndex)) this.#reported[fileIndex] = 1
+      if (fileIndex % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
+      if (this.isStored(fileIndex)) this.#reported[fileIndex] = 1
     }
   }
 
@@ -94,7 +94,7 @@ export class FileArrivals {
   }
 
   #reportIfHere(fileIndex: number): void {
-    if (this.#reported[fileIndex] === 1 || !this.isHere(fileIndex)) return
+    if (this.#reported[fileIndex] === 1 || !this.isStored(fileIndex)) return
     this.#reported[fileIndex] = 1
     this.#mediator.arrived(fileIndex)
   }

@@ -56,7 +56,7 @@ export function inspectTorrent(session: TorrentSession, now: number): TorrentIns
       peers,
       candidates: candidates.waiting + candidates.dialling,
       isMemoryShort: isWaiting,
-      isStorageBehind: assembly?.whole.areBehind === true,
+      isStorageBehind: assembly?.whole.isBehind === true,
       queuedWrites
     }),
     requests,

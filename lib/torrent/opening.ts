@@ -4,7 +4,7 @@ import type { ResumeFile } from '../storage/resume-file.ts'
 import { believed, type LoadedRecord } from '../storage/resume-record.ts'
 import type { Swarm } from '../swarm/swarm.ts'
 import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import { Content } from './content.ts'
 import type { ContentEvents } from './content-events.ts'
 import { isByName, storageIn } from './data-folder.ts'
@@ -80,7 +80,7 @@ export class Opening {
     let isFirstRun: boolean
     try {
       const loaded = await resumeFile?.load()
-      const pause = shareTurn()
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (state.closed) throw closedError()
       const before = loaded && { ...loaded, record: believed(loaded, metainfo.private) }

@@ -41,7 +41,7 @@ export class RunState {
   #paused: boolean
   /** Whether the option `paused` or a call of `resume` has decided in this run; the pause of the last run then does not count. */
   #decided: boolean
-  #held = false
+  #queued = false
   #finished: boolean
   #goalWaived: boolean
   #filesKnown = false
@@ -63,7 +63,7 @@ export class RunState {
     if (this.#paused) return 'paused'
     if (content === undefined || !this.#filesKnown) return 'metadata'
     if (this.#finished) return 'finished'
-    if (this.#held) return 'queued'
+    if (this.#queued) return 'queued'
     return content.activity
   }
 
@@ -79,12 +79,12 @@ export class RunState {
 
   /** Whether it will be stopped once its files are known. */
   get waits(): boolean {
-    return this.#paused || this.#finished || this.#held
+    return this.#paused || this.#finished || this.#queued
   }
 
   /** Whether it has left the swarm, without peers and trackers. It stays until its files are known, since `add` waits for them. */
   get away(): boolean {
-    return this.#filesKnown && (this.#finished || this.#held)
+    return this.#filesKnown && (this.#finished || this.#queued)
   }
 
   /** Whether the files are known and the storage is open. */
@@ -136,9 +136,9 @@ export class RunState {
   }
 
   /** Queues the torrent, or lets it run. */
-  hold(held: boolean): boolean {
-    if (held === this.#held || this.#closed) return false
-    this.#held = held
+  setQueued(queued: boolean): boolean {
+    if (queued === this.#queued || this.#closed) return false
+    this.#queued = queued
     return true
   }
 

@@ -9,7 +9,7 @@ import { pieceTrust, trustSteps } from '../storage/resume-check.ts'
 import type { LoadedRecord, ResumeRecord } from '../storage/resume-record.ts'
 import type { Storage, StorageStats } from '../storage/storage.ts'
 import { hasBit } from '../util/bits.ts'
-import { runStepsInTurns, shareTurn } from '../util/turn-share.ts'
+import { runStepsInSlices, yieldToEventLoop } from '../util/slices.ts'
 
 /** Options of {@link findNames}. */
 export interface StoredNamesOptions {
@@ -26,7 +26,7 @@ const mostPieces = 16
 /** Bytes after which no further piece is hashed. */
 const mostBytes = 64 << 20
 /** Files that are compared before yielding to the event loop. */
-const filesOfTurn = 1000
+const filesPerSlice = 1000
 
 /**
  * Returns the metainfo with the file names under which an earlier run or another program has stored the data. The same name in a torrent
@@ -38,7 +38,8 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
   if (metainfo.spelling === undefined) return metainfo
   const { record, trust } = options.before ?? {}
   const isTrusted = trust === 'trusted' || trust === 'sealed'
-  const spelled = (spelling: Spelling): Promise<Metainfo> => runStepsInTurns(respellSteps(metainfo, spelling))
+  const spelled = (spelling: Spelling): Promise<Metainfo> =>
+    runStepsInSlices(respellSteps(metainfo, spelling))
   if (record?.spelling === '0.2') return metainfo
   if (isTrusted && record?.spelling !== undefined) return spelled(record.spelling)
   const earlier = await spelled('0.1')
@@ -64,7 +65,7 @@ export async function findNames(metainfo: Metainfo, options: StoredNamesOptions)
 async function differing({ files }: Metainfo, others: readonly Metainfo[]): Promise<boolean[]> {
   const differ: boolean[] = []
   for (const [index, { path }] of files.entries()) {
-    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
+    if (index % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
     differ.push(others.some((other) => other.files[index]?.path !== path))
   }
   return differ
@@ -75,7 +76,7 @@ async function storesOther(record: ResumeRecord, earlier: Metainfo, now: Metainf
   const created = new Set(record.created)
   const fits = record.files.length === now.files.length
   for (const [index, { path }] of earlier.files.entries()) {
-    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
+    if (index % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
     if (now.files[index]?.path === path) continue
     if (created.has(path) || (fits && record.files[index] !== undefined)) return true
   }
@@ -90,7 +91,7 @@ async function someExist(
 ): Promise<boolean> {
   let missing: string | undefined
   for (const [index, { path, length, pad }] of files.entries()) {
-    if (index % filesOfTurn === filesOfTurn - 1) await shareTurn()
+    if (index % filesPerSlice === filesPerSlice - 1) await yieldToEventLoop()
     if (pad || length === 0 || usual[index]?.path === path) continue
     // Skips files in folders that are known to be missing, the usual case.
     if (missing !== undefined && path.startsWith(missing)) continue
@@ -153,22 +154,22 @@ async function samples(
   stats: StorageStats,
   verified: Uint8Array | undefined
 ): Promise<number[]> {
-  const { pieces } = await runStepsInTurns(trustSteps(layout, undefined, stats))
+  const { pieces } = await runStepsInSlices(trustSteps(layout, undefined, stats))
   const known: number[] = []
-  const unknown: number[] = []
+  const unchecked: number[] = []
   let next = 0
   for (const [index, isMeant] of which.entries()) {
     if (!isMeant || stats.files[index] === undefined) continue
     const { start, end } = layout.filePieces(index)
     for (let piece = Math.max(start, next); piece < end; piece++) {
-      if (pieces[piece] !== pieceTrust.unknown) continue
+      if (pieces[piece] !== pieceTrust.unchecked) continue
       if (verified !== undefined && hasBit(verified, piece)) known.push(piece)
-      else unknown.push(piece)
+      else unchecked.push(piece)
     }
     next = Math.max(next, end)
   }
   const first = spread(known, mostPieces / 2)
-  return [...first, ...spread(unknown, mostPieces - first.length)]
+  return [...first, ...spread(unchecked, mostPieces - first.length)]
 }
 
 /** Returns `count` evenly spread elements of a list, including the first and the last. */

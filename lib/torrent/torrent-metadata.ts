@@ -1,7 +1,7 @@
 import { hashKey, hexV2, type InfoHashes } from '../metainfo/info-hashes.ts'
 import { formatMagnet } from '../metainfo/magnet.ts'
 import type { Metainfo } from '../metainfo/metainfo.ts'
-import { parseInfoInTurns } from '../metainfo/parse-info.ts'
+import { parseInfoInSlices } from '../metainfo/parse-info.ts'
 import { formatTorrent } from '../metainfo/parse-torrent.ts'
 import { MetadataExchange } from '../swarm/metadata-exchange.ts'
 import type { MetadataMemory } from '../swarm/metadata-memory.ts'
@@ -118,7 +118,7 @@ export class TorrentMetadata {
     const { signal } = this.#parsing
     let metainfo: Metainfo
     try {
-      metainfo = await parseInfoInTurns(info, signal)
+      metainfo = await parseInfoInSlices(info, signal)
     } catch (thrown) {
       if (!signal.aborted) this.#listener?.failed(asError(thrown))
       return

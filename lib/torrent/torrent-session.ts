@@ -161,7 +161,7 @@ export class TorrentSession {
 
   /** Whether a peer is interested in us. */
   get serves(): boolean {
-    return this.data.content?.uploads.choker.wanted === true
+    return this.data.content?.uploads.choker.hasInterested === true
   }
 
   /** The storage that the caller of `add` passed, if any. */
@@ -222,8 +222,8 @@ export class TorrentSession {
   }
 
   /** Queues the torrent, without peers and trackers, or lets it run. */
-  hold(held: boolean): void {
-    if (this.state.hold(held)) this.follow()
+  setQueued(queued: boolean): void {
+    if (this.state.setQueued(queued)) this.follow()
   }
 
   /** Stops a seed that has reached its goal. */

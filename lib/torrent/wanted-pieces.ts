@@ -1,9 +1,9 @@
 import type { Layout, Range } from '../metainfo/layout.ts'
 import type { PieceTable } from '../pieces/piece-table.ts'
 import type { Storage } from '../storage/storage.ts'
-import { partsOf, piecesOfTurn } from '../storage/verification.ts'
+import { partsOf, piecesPerSlice } from '../storage/verification.ts'
 import { asError } from '../util/errors.ts'
-import { shareTurn } from '../util/turn-share.ts'
+import { yieldToEventLoop } from '../util/slices.ts'
 import type { ContentEvents } from './content-events.ts'
 import type { Download } from './download.ts'
 import type { TorrentFiles } from './torrent-files.ts'
@@ -45,10 +45,10 @@ export class WantedPieces {
     const { layout, table, files } = this.#options
     const { pieceCount } = layout
     const selected: number[] = []
-    for (let start = 0; start < pieceCount; start += piecesOfTurn) {
-      const pause = shareTurn()
+    for (let start = 0; start < pieceCount; start += piecesPerSlice) {
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
-      const range = { start, end: Math.min(pieceCount, start + piecesOfTurn) }
+      const range = { start, end: Math.min(pieceCount, start + piecesPerSlice) }
       for (const piece of table.setPriorities(start, files.selection.pieces(range))) selected.push(piece)
       if (this.#closed) break
     }
@@ -73,7 +73,7 @@ export class WantedPieces {
   async tellPriorities(pieces: readonly number[]): Promise<void> {
     const { download } = this.#options
     for (const part of partsOf(pieces)) {
-      const pause = shareTurn()
+      const pause = yieldToEventLoop()
       if (pause !== undefined) await pause
       if (this.#closed) return
       download.change((picker, now) => picker.reselected(part, now))

@@ -51,7 +51,7 @@ export class HandlingAccount {
 
   /** Counts an incoming handshake. */
   incoming(): void {
-    this.add(limits.greetedMs + (isShared(this.#host) ? limits.acceptedMs : 0))
+    this.add(limits.handshakeMs + (isShared(this.#host) ? limits.acceptedMs : 0))
   }
 
   /** Counts milliseconds of CPU. Returns the milliseconds that the connection has to wait; `Infinity` to close it. */

@@ -20,7 +20,7 @@ export const limits = {
   /** Approximate milliseconds to accept a connection, wait for its first bytes and close it. */
   acceptedMs: 0.25,
   /** Approximate milliseconds to answer a handshake; the cost of messages is measured. */
-  greetedMs: 0.7,
+  handshakeMs: 0.7,
   /** Approximate milliseconds to accept a connection and close it at once. */
   refusedMs: 0.04
 } as const

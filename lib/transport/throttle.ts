@@ -6,7 +6,7 @@ import { TokenBucket } from '../util/token-bucket.ts'
 /** A connection that waits in a {@link Throttle} to move bytes. */
 export interface ThrottleMember {
   /** Moves at most `length` bytes, returns how many, and waits again if there are more. */
-  turn(length: number): number
+  moveSlice(length: number): number
 }
 
 /** Options of a {@link Throttle}. */
@@ -18,9 +18,9 @@ export interface ThrottleOptions {
 }
 
 // About 50 slices a second, within sizes that are neither wasteful nor bursty.
-const turnsPerSecond = 50
-const turnLengthMin = 1024
-const turnLengthMax = 64 * 1024
+const slicesPerSecond = 50
+const sliceLengthMin = 1024
+const sliceLengthMax = 64 * 1024
 // Longer waits are split.
 const waitMsMax = 60_000
 
@@ -54,7 +54,7 @@ export class Throttle implements ThrottleMember {
   readonly #waiting = new LazySet<ThrottleMember>()
   #cancel: (() => void) | undefined
   #last: ThrottleMember | undefined
-  #turning = false
+  #isMoving = false
 
   /** Creates a limit of `bytesPerSecond`; `Infinity` is none. */
   constructor(bytesPerSecond: number = Number.POSITIVE_INFINITY, options: ThrottleOptions = {}) {
@@ -91,11 +91,11 @@ export class Throttle implements ThrottleMember {
   }
 
   /** Maximum bytes of a slice. */
-  get turnLength(): number {
+  get sliceLength(): number {
     const { rate } = this.#bucket
-    const above = this.#parent?.turnLength ?? Number.POSITIVE_INFINITY
+    const above = this.#parent?.sliceLength ?? Number.POSITIVE_INFINITY
     if (rate === Number.POSITIVE_INFINITY || rate === 0) return above
-    return Math.min(above, turnLengthMax, Math.max(turnLengthMin, Math.floor(rate / turnsPerSecond)))
+    return Math.min(above, sliceLengthMax, Math.max(sliceLengthMin, Math.floor(rate / slicesPerSecond)))
   }
 
   /** @internal */
@@ -109,11 +109,11 @@ export class Throttle implements ThrottleMember {
     this.#parent?.take(bytes)
   }
 
-  /** Queues a member, whose `turn` may be called before this returns. */
+  /** Queues a member, whose `moveSlice` may be called before this returns. */
   wait(member: ThrottleMember): void {
     this.#waiting.add(member)
     // The member that was served last lets others ask first; otherwise it alone would use up the burst after a pause.
-    if (this.#parent === undefined && member === this.#last && !this.#turning && !this.stopped) this.#arm(0)
+    if (this.#parent === undefined && member === this.#last && !this.#isMoving && !this.stopped) this.#arm(0)
     else this.#next()
   }
 
@@ -127,13 +127,13 @@ export class Throttle implements ThrottleMember {
   }
 
   /** @internal Moves bytes of its members within a slice of the limit above. */
-  turn(length: number): number {
-    const own = this.turnLength
+  moveSlice(length: number): number {
+    const own = this.sliceLength
     let moved = 0
-    this.#takeTurns(
+    this.#moveSlices(
       () => {
         const left = length - moved
-        if (moved > 0 && left < turnLengthMin) return 0
+        if (moved > 0 && left < sliceLengthMin) return 0
         return Math.min(own, left)
       },
       (bytes) => {
@@ -145,7 +145,7 @@ export class Throttle implements ThrottleMember {
 
   /** Lets members move bytes as soon as the limit allows. */
   #next(): void {
-    if (this.#turning || this.#waiting.size === 0) return
+    if (this.#isMoving || this.#waiting.size === 0) return
     this.#disarm()
     if (this.stopped) {
       this.#release()
@@ -154,13 +154,13 @@ export class Throttle implements ThrottleMember {
     const waitMs = this.#bucket.waitMs(this.#timers.now())
     if (waitMs > 0) this.#arm(Math.min(waitMsMax, Math.ceil(waitMs)))
     else if (this.#parent !== undefined) this.#parent.wait(this)
-    else this.#takeTurns(() => this.turnLength)
+    else this.#moveSlices(() => this.sliceLength)
   }
 
   /** Lets members move slices of the length `allowed()`, until that is 0, none waits or the bucket is empty. */
-  #takeTurns(allowed: () => number, onMoved?: (bytes: number) => void): void {
-    if (this.#turning) return
-    this.#turning = true
+  #moveSlices(allowed: () => number, onMoved?: (bytes: number) => void): void {
+    if (this.#isMoving) return
+    this.#isMoving = true
     try {
       this.#disarm()
       // A member that waits again is appended, and the loop reaches it once more.
@@ -169,12 +169,12 @@ export class Throttle implements ThrottleMember {
         if (length === 0) break
         this.#waiting.delete(member)
         this.#last = member
-        const bytes = member.turn(length)
+        const bytes = member.moveSlice(length)
         this.#charge(bytes)
         onMoved?.(bytes)
       }
     } finally {
-      this.#turning = false
+      this.#isMoving = false
     }
     this.#next()
   }
@@ -183,17 +183,17 @@ export class Throttle implements ThrottleMember {
   #release(): void {
     this.#disarm()
     this.#parent?.leave(this)
-    if (this.#turning) return
-    this.#turning = true
+    if (this.#isMoving) return
+    this.#isMoving = true
     try {
       for (const member of this.#waiting) {
         this.#waiting.delete(member)
-        const bytes = member.turn(Number.POSITIVE_INFINITY)
+        const bytes = member.moveSlice(Number.POSITIVE_INFINITY)
         this.#charge(bytes)
         this.#parent?.take(bytes)
       }
     } finally {
-      this.#turning = false
+      this.#isMoving = false
     }
   }
 

@@ -158,11 +158,11 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
   // Reads no more at once than a slice, so that waiting bytes stay in the system and not here.
   #adaptReceiveLength(): void {
     if (this.#download !== undefined && this.#inner.receiveLength !== undefined) {
-      this.#inner.receiveLength = this.#download.turnLength
+      this.#inner.receiveLength = this.#download.sliceLength
     }
   }
 
-  #receiveTurn(length: number): number {
+  #receiveSlice(length: number): number {
     const held = this.#held
     if (held === undefined || this.#closed || this.#handler === undefined) return 0
     const part = held.length > length ? held.subarray(0, length) : held
@@ -175,17 +175,17 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
   }
 
   #waitToReceive(): void {
-    if (this.#download === undefined) this.#receiveTurn(Number.POSITIVE_INFINITY)
+    if (this.#download === undefined) this.#receiveSlice(Number.POSITIVE_INFINITY)
     else {
-      this.#receiving ??= { turn: (length) => this.#receiveTurn(length) }
+      this.#receiving ??= { moveSlice: (length) => this.#receiveSlice(length) }
       this.#download.wait(this.#receiving)
     }
   }
 
   #waitToSend(): void {
-    if (this.#upload === undefined) this.#sendTurn(Number.POSITIVE_INFINITY)
+    if (this.#upload === undefined) this.#sendSlice(Number.POSITIVE_INFINITY)
     else {
-      this.#sending ??= { turn: (length) => this.#sendTurn(length) }
+      this.#sending ??= { moveSlice: (length) => this.#sendSlice(length) }
       this.#upload.wait(this.#sending)
     }
   }
@@ -196,7 +196,7 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
     this.#inner.resume()
   }
 
-  #sendTurn(length: number): number {
+  #sendSlice(length: number): number {
     if (this.#closed) return 0
     const buffers: Uint8Array[] = []
     let sent = 0

@@ -17,7 +17,7 @@ export interface MemoryHolder {
   /** Releases some memory of this kind, at once or after it is written; returns false if there is none. */
   reclaim(surplus: Surplus): boolean
   /** Called when memory that was refused may be available. */
-  freed(): void
+  onFreed(): void
 }
 
 /** A limit in bytes that several holders share. A part of it is reserved for urgent reservations. */
@@ -64,7 +64,7 @@ export class MemoryBudget {
   /**
    * Reserves `bytes` for an account; an urgent reservation may use the reserve. Returns false if there is not
    * enough memory, or, unless urgent, if other accounts wait for their fair share and this one has its own. After
-   * a refusal, the holder's `freed` is called once.
+   * a refusal, the holder's `onFreed` is called once.
    */
   reserve(account: MemoryAccount, bytes: number, urgent: boolean): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve
@@ -135,7 +135,7 @@ export class MemoryBudget {
     return () => this.#reclaimers.delete(callback)
   }
 
-  /** Makes the holder's `freed` be called after the next release. */
+  /** Makes the holder's `onFreed` be called after the next release. */
   wait(account: MemoryAccount): void {
     this.#waiting.add(account)
   }
@@ -154,7 +154,7 @@ export class MemoryBudget {
         // One at a time, so that the waiting state of later accounts still counts.
         if (!this.#waiting.delete(account)) continue
         this.#set(account, account.used, 0)
-        account.holder.freed()
+        account.holder.onFreed()
       }
     })
   }
@@ -266,7 +266,7 @@ export class MemoryAccount {
     return this.budget.reserve(this, bytes, urgent)
   }
 
-  /** Makes the holder's `freed` be called after the next release. */
+  /** Makes the holder's `onFreed` be called after the next release. */
   wait(): void {
     this.budget.wait(this)
   }

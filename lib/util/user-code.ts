@@ -8,7 +8,7 @@ interface Listened {
   rawListeners(event: EventName): readonly unknown[]
 }
 
-/** Throws an error of user code on the next tick, so that the program's own handlers receive the original value. */
+/** Throws a value on the next tick, as an uncaught exception: the program's own handlers receive the original value. */
 export function throwLater(thrown: unknown): void {
   process.nextTick(() => {
     throw thrown

@@ -13,7 +13,7 @@ export interface WireDecoderHandler {
   /** Have, suggest, allowed fast. */
   onIndex(id: number, piece: number): void
   /**
-   * Request, cancel, reject. Returns the change of `freeBytes`: the length of an accepted request, or a negative number if the request is
+   * Request, cancel, reject. Returns the change of `creditBytes`: the length of an accepted request, or a negative number if the request is
    * so short that the answer costs more than it is worth; a negative number for a cancelled request; otherwise 0.
    */
   onRange(id: number, piece: number, offset: number, length: number): number
@@ -60,7 +60,7 @@ export class WireDecoder {
    * Bytes of blocks received into the memory of `onBlockStart` and of accepted requests. They offset the CPU time that is charged to the
    * peer; see `handling.ts`.
    */
-  freeBytes = 0
+  creditBytes = 0
   readonly #handler: WireDecoderHandler
   readonly #limits: WireLimits
   readonly #bitfieldLengthMax: number
@@ -256,7 +256,7 @@ export class WireDecoder {
 
   #countUpload(length: number): void {
     if (length > 0) this.work--
-    this.freeBytes += length
+    this.creditBytes += length
   }
 
   #need(length: number): 0 {
@@ -293,7 +293,7 @@ export class WireDecoder {
     const length = Math.min(available, missing)
     memory.set(chunk.subarray(at, at + length), this.#filled)
     this.#filled += length
-    if (target !== undefined) this.freeBytes += length
+    if (target !== undefined) this.creditBytes += length
     if (length === missing) {
       this.#target = undefined
       this.#state = 'head'

@@ -49,13 +49,13 @@ export class Handling {
   }
 
   /**
-   * Ends the measurement of a chunk of which `bytes` were handled with `work` units of work. `freeBytes` are its blocks and uploads;
+   * Ends the measurement of a chunk of which `bytes` were handled with `work` units of work. `creditBytes` are its blocks and uploads;
    * negative if answering the requests costs more than they are worth. Returns the milliseconds to charge to the peer.
    */
-  end(bytes: number, work: number, freeBytes: number): number {
-    const credit = this.#credit + freeBytes
+  end(bytes: number, work: number, creditBytes: number): number {
+    const credit = this.#credit + creditBytes
     this.#credit = Math.max(0, Math.min(creditMax, credit))
-    const free = Math.max(0, freeBytes)
+    const free = Math.max(0, creditBytes)
     let ownMs = Math.max(0, bytes - free) * byteMs + (free < fullChunk ? chunkMs : 0)
     // Charge the work that follows later, such as answers to one-byte requests.
     if (credit < 0) ownMs -= credit / bytesPerMs

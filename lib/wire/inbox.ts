@@ -81,7 +81,7 @@ export class Inbox {
     const decoder = this.#decoder
     const handling = this.#handling
     let at = 0
-    decoder.work = decoder.freeBytes = 0
+    decoder.work = decoder.creditBytes = 0
     handling.begin()
     try {
       for (;;) {
@@ -92,7 +92,7 @@ export class Inbox {
     } catch (error) {
       this.#wire.destroy(asError(error))
     }
-    const ms = handling.end(at, decoder.work, decoder.freeBytes)
+    const ms = handling.end(at, decoder.work, decoder.creditBytes)
     const waitMs = ms > 0 ? (this.#wire.onHandled?.(ms) ?? 0) : 0
     if (this.#own.closed) return true
     if (waitMs === Number.POSITIVE_INFINITY) {

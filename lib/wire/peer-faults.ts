@@ -25,22 +25,22 @@ export class PeerFaults implements FaultCounter, PeerPiecesMediator {
     this.#handshakes = new RepeatedMessages(limits.extendedHandshakes, limits.extendedHandshakeMs)
   }
 
-  odd(what: string): void {
+  oddMessage(what: string): void {
     if (log.enabled) log('%d ignored: %s', this.#id, what)
     if (this.#odd.add()) return
     const { oddMessages } = this.#limits
     throw protocolError(`the peer sent more than ${oddMessages} invalid messages; the last: ${what}`)
   }
 
-  listed(): void {
+  bulkMessage(): void {
     if (!this.#bulk.add()) throw tooMany(this.#limits.bulkMessages, 'messages that list all pieces')
   }
 
-  choked(): void {
+  choke(): void {
     if (!this.#chokes.add()) throw tooMany(this.#limits.chokes, 'chokes')
   }
 
-  introduced(): void {
+  extendedHandshake(): void {
     if (!this.#handshakes.add()) throw tooMany(this.#limits.extendedHandshakes, 'extended handshakes')
   }
 }

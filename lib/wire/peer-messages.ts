@@ -37,9 +37,9 @@ export interface ExtendedReceiver {
 /** Counts messages that a peer must not repeat too often; each method throws a TorrentError above its limit. */
 export interface FaultCounter extends PeerPiecesMediator {
   /** Counts a choke. */
-  choked(): void
+  choke(): void
   /** Counts an extended handshake. */
-  introduced(): void
+  extendedHandshake(): void
 }
 
 /**
@@ -100,7 +100,7 @@ export class PeerMessages implements WireDecoderHandler {
       case messageIds.unchoke: {
         const choking = id === messageIds.choke
         if (peer.choking === choking) return
-        if (choking) this.#faults.choked()
+        if (choking) this.#faults.choke()
         peer.choking = choking
         this.#wire.emit(choking ? 'choke' : 'unchoke')
         return
@@ -128,7 +128,7 @@ export class PeerMessages implements WireDecoderHandler {
     }
     this.#needFast('suggest or allowed fast')
     if (!this.#peer.pieces.exists(piece))
-      this.#faults.odd(`piece ${piece} of a suggest or allowed-fast message does not exist`)
+      this.#faults.oddMessage(`piece ${piece} of a suggest or allowed-fast message does not exist`)
     else if (id === messageIds.suggest) this.#wire.emit('suggest', piece)
     else if (++this.#allowedFast <= this.#own.limits.allowedFast) this.#wire.emit('allowed-fast', piece)
   }
@@ -143,7 +143,7 @@ export class PeerMessages implements WireDecoderHandler {
     const { requestLength } = this.#own.limits
     if (length > 0 && length <= requestLength && this.#peer.hasBlock(piece, offset, length))
       return this.#requests.request(piece, offset, length)
-    this.#faults.odd(
+    this.#faults.oddMessage(
       `the peer requested ${length} bytes at ${offset} of piece ${piece}, outside the torrent or the limits`
     )
     this.#requests.oddRequest(piece, offset, length)
@@ -182,10 +182,10 @@ export class PeerMessages implements WireDecoderHandler {
       throw new TorrentError('ERR_WIRE_LIMIT', `an extended handshake of ${payload.length} bytes is too long`)
     const remote = parseExtendedHandshake(payload, extensionNames)
     if (remote === undefined) {
-      this.#faults.odd('an extended handshake is not a bencoded dictionary')
+      this.#faults.oddMessage('an extended handshake is not a bencoded dictionary')
       return
     }
-    this.#faults.introduced()
+    this.#faults.extendedHandshake()
     peer.remote = remote
     peer.maxRequests = remote.maxRequests ?? peer.maxRequests
     // A later handshake contains only changes.

@@ -5,9 +5,9 @@ import { protocolError } from './protocol-error.ts'
 /** Callbacks of {@link PeerPieces}. */
 export interface PeerPiecesMediator {
   /** Counts an invalid message that is ignored; may throw if there are too many. */
-  odd(what: string): void
+  oddMessage(what: string): void
   /** Counts a message that lists all pieces; may throw if there are too many. */
-  listed(): void
+  bulkMessage(): void
 }
 
 /** The pieces that a peer has. Until the piece count is known, its messages are stored and checked later. */
@@ -52,7 +52,7 @@ export class PeerPieces {
    */
   have(piece: number): boolean {
     if (this.#count === undefined && piece >= this.#countMax) {
-      this.#mediator.odd(`piece ${piece} exceeds the limit of ${this.#countMax} pieces`)
+      this.#mediator.oddMessage(`piece ${piece} exceeds the limit of ${this.#countMax} pieces`)
       return false
     }
     if (!this.exists(piece)) throw protocolError(`piece ${piece} does not exist`)
@@ -65,7 +65,7 @@ export class PeerPieces {
   /** Removes a piece (BEP 54); returns false if the peer did not have it or the count is unknown. */
   lose(piece: number): boolean {
     if (!this.exists(piece)) {
-      this.#mediator.odd(`piece ${piece} that the peer lost does not exist`)
+      this.#mediator.oddMessage(`piece ${piece} that the peer lost does not exist`)
       return false
     }
     if (this.#count === undefined || !this.field.get(piece)) return false
@@ -125,7 +125,7 @@ export class PeerPieces {
   #takeOver(held: Uint8Array, count: number): void {
     const { buffer } = this.field
     if (held.subarray(buffer.length).some((byte) => byte !== 0))
-      this.#mediator.odd(`the peer has pieces beyond the ${count} of the torrent`)
+      this.#mediator.oddMessage(`the peer has pieces beyond the ${count} of the torrent`)
     buffer.set(held.subarray(0, buffer.length))
     this.#clearSpareBits(buffer, count)
     this.total = countBits(buffer)
@@ -136,7 +136,7 @@ export class PeerPieces {
    * instead of many haves. A later message only adds pieces.
    */
   #told(kind: 'bitfield' | 'have all' | 'have none'): void {
-    this.#mediator.listed()
+    this.#mediator.bulkMessage()
     if (this.#bulk !== 'have all') this.#bulk = kind
   }
 
@@ -146,7 +146,7 @@ export class PeerPieces {
     const byte = bytes[last] ?? 0
     if ((byte & spare) === 0) return
     bytes[last] = byte & ~spare
-    this.#mediator.odd('the spare bits of a bitfield are not zero')
+    this.#mediator.oddMessage('the spare bits of a bitfield are not zero')
   }
 
   #fill(count: number): void {

@@ -146,7 +146,7 @@ export class Wire extends WireState {
    * see `limits.oddMessages`).
    */
   oddMessage(what: string): void {
-    this.#tolerate(() => this.#faults.odd(what))
+    this.#tolerate(() => this.#faults.oddMessage(what))
   }
 
   /** Detaches the block being received from the memory of `blockTarget`; the block then arrives as borrowed data. */

@@ -6,7 +6,7 @@ import { encode } from '../../lib/bencode/encode.ts'
 import { type KeyTree, type Outline, outlinePrefixSteps, outlineSteps } from '../../lib/bencode/outline.ts'
 import { fromText } from '../../lib/util/bytes.ts'
 import { isTorrentError } from '../../lib/util/errors.ts'
-import { runSteps } from '../../lib/util/turn-share.ts'
+import { runSteps } from '../../lib/util/slices.ts'
 import { fc } from '../support/fast-check.ts'
 
 const wanted: KeyTree = { a: {}, info: { a: {}, b: { c: {} } }, list: {} }

@@ -16,8 +16,8 @@ function entries(text: string): QueueEntry[] {
     const kind = { d: 'download', s: 'seed' }[letter.toLowerCase()] as QueueEntry['kind']
     const running = letter !== letter.toLowerCase()
     const idleMs = running ? (word.includes('!') ? 3_600_000 + index : 5) : 0
-    const triedAt = word.includes('~') ? Number(/\d+$/.exec(word)?.[0] ?? 1) : undefined
-    return { kind, running, idleMs, triedAt, wanted: word.includes('r') }
+    const stoppedIdleAt = word.includes('~') ? Number(/\d+$/.exec(word)?.[0] ?? 1) : undefined
+    return { kind, running, idleMs, stoppedIdleAt, wanted: word.includes('r') }
   })
 }
 
@@ -45,20 +45,25 @@ for (const [name, queue, maxActiveDownloads, maxActiveSeeds, runs] of plans) {
 
 test('queue: all torrents get their turn, however many make no progress', () => {
   const count = 40
-  const state = Array.from({ length: count }, () => ({ running: false, since: 0, triedAt: -1, had: false }))
+  const state = Array.from({ length: count }, () => ({
+    running: false,
+    since: 0,
+    stoppedIdleAt: -1,
+    had: false
+  }))
   for (let now = 0; now < count * 120_000; now += 30_000) {
-    const list = state.map(({ running, since, triedAt }) => ({
+    const list = state.map(({ running, since, stoppedIdleAt }) => ({
       kind: 'download' as const,
       running,
       idleMs: running ? now - since : 0,
-      triedAt: triedAt < 0 ? undefined : triedAt,
+      stoppedIdleAt: stoppedIdleAt < 0 ? undefined : stoppedIdleAt,
       wanted: false
     }))
     const plan = planQueue(list, { maxActiveDownloads: 2, maxActiveSeeds: 0 })
     assert.ok(plan.filter(Boolean).length <= 2 + 4 + 2, 'some more than the limit run, and not all')
     for (const [index, one] of state.entries()) {
       if (plan[index] && !one.running) Object.assign(one, { running: true, since: now, had: true })
-      else if (!plan[index] && one.running) Object.assign(one, { running: false, triedAt: now })
+      else if (!plan[index] && one.running) Object.assign(one, { running: false, stoppedIdleAt: now })
     }
   }
   assert.ok(state.every(({ had }) => had))

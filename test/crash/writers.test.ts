@@ -495,7 +495,7 @@ const seeds: Writer = {
   async run(folder, step) {
     const cache = new SeedCache(join(folder, 'state'))
     for (const fact of ['1', '2'])
-      await step(fact, () => cache.keep(sighting, pattern(0, 1000 * Number(fact))))
+      await step(fact, () => cache.save(sighting, pattern(0, 1000 * Number(fact))))
   },
   async after(folder, progress) {
     const bytes = await new SeedCache(join(folder, 'state')).find(sighting)

@@ -34,7 +34,7 @@ test('a flooder with a /64 is ignored like one with one address', async () => {
     if (n % 50 === 0) await time.run(new Promise<void>((resolve) => time.after(500, resolve)))
     if (rates.mayAnswer({ host: ofOneHost(n + 1), port: n })) answered++
   }
-  assert.equal(answered, limits.questionsPerAddress)
+  assert.equal(answered, limits.queriesPerAddress)
   assert.equal(rates.mayAnswer(honest), true)
   // Many nodes of a test network share one address.
   assert.equal(rates.mayAnswer({ host: '::1', port: 1 }), true)
@@ -46,10 +46,10 @@ test('a party with a /64 does not evict the peers of others', () => {
   store.add(infoHash, honest, false)
   for (let n = 1; n <= limits.peersPerInfoHash + 100; n++)
     store.add(infoHash, { host: ofOneHost(n), port: n }, false)
-  assert.equal(store.size, 1 + limits.placesPerParty)
+  assert.equal(store.size, 1 + limits.peersPerParty)
   const kept = store.compact(infoHash, limits.peersPerInfoHash).map(([first]) => first)
   assert.ok(kept.includes(0x2a))
   // On this machine every port is a peer.
   for (let port = 1; port <= 20; port++) store.add(infoHash, { host: '::1', port }, false)
-  assert.equal(store.size, 21 + limits.placesPerParty)
+  assert.equal(store.size, 21 + limits.peersPerParty)
 })

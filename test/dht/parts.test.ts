@@ -216,7 +216,7 @@ test('a flooder is ignored, other nodes are not', async () => {
     if (n % 50 === 0) await pass(time, 500)
     if (rates.mayAnswer({ ...flooder, port: n })) answered++
   }
-  assert.equal(answered, limits.questionsPerAddress)
+  assert.equal(answered, limits.queriesPerAddress)
   assert.equal(rates.mayAnswer({ host: '20.0.0.2', port: 1 }), true)
   await pass(time, limits.floodWindowMs)
   assert.equal(rates.mayAnswer(flooder), true)

@@ -274,13 +274,13 @@ test('forgetting a source leaves the peers in use', () => {
 
 test('an incoming peer may claim its listening address only while no other peer is there', () => {
   const it = book()
-  assert.equal(it.claim(at('8.0.0.1:1')), false)
+  assert.equal(it.markConnected(at('8.0.0.1:1')), false)
   it.add(at('8.0.0.1:1'), 'incoming', 0)
-  assert.equal(it.claim(at('8.0.0.1:1')), true)
-  assert.equal(it.claim(at('8.0.0.1:1')), false)
+  assert.equal(it.markConnected(at('8.0.0.1:1')), true)
+  assert.equal(it.markConnected(at('8.0.0.1:1')), false)
   it.disconnected(at('8.0.0.1:1'), 0, 'useful')
   it.dialling(at('8.0.0.1:1'), 0)
-  assert.equal(it.claim(at('8.0.0.1:1')), false)
+  assert.equal(it.markConnected(at('8.0.0.1:1')), false)
 })
 
 test('the resume record holds the best peers', () => {

@@ -3,10 +3,10 @@ import test from 'node:test'
 import {
   type AddressScope,
   addressKey,
-  holderOf,
   hostKey,
   mayTell,
-  scopeOf
+  scopeOf,
+  siteOf
 } from '../../lib/discovery/address-scope.ts'
 
 const scopes: [host: string, scope: AddressScope][] = [
@@ -73,7 +73,7 @@ test('all spellings of an address have one key', () => {
   assert.equal(addressKey({ host: 'Peer.Example', port: 5 }), 'peer.example:5')
 })
 
-for (const [host, key, holder] of [
+for (const [host, key, site] of [
   ['9.9.9.9', '9.9.9.9', '9.9.9.9'],
   ['::ffff:9.9.9.9', '9.9.9.9', '9.9.9.9'],
   ['2001:DB8:1:2:3:4:5:6', '2001:db8:1:2::', '2001:db8:1::'],
@@ -86,8 +86,8 @@ for (const [host, key, holder] of [
   ['192.168.0.1', '192.168.0.1', undefined],
   ['Peer.Example', 'peer.example', undefined]
 ] as const) {
-  test(`the host of ${host} has the key ${key}, its holder ${holder}`, () => {
+  test(`the host of ${host} has the key ${key}, its site ${site}`, () => {
     assert.equal(hostKey(host), key)
-    assert.equal(holderOf(host), holder)
+    assert.equal(siteOf(host), site)
   })
 }

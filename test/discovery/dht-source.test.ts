@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
 import { DhtSource, type DhtSourceOptions } from '../../lib/discovery/dht-source.ts'
-import { type DhtMember, DhtTurns } from '../../lib/discovery/dht-turns.ts'
+import { type DhtMember, LookupScheduler } from '../../lib/discovery/lookup-scheduler.ts'
 import type { PeerAddress } from '../../lib/util/address.ts'
 import type { Timers } from '../../lib/util/timers.ts'
 
@@ -88,7 +88,7 @@ function setUp(options: Partial<DhtSourceOptions> = {}) {
   const dht = new FakeDht(time)
   const source = new DhtSource({
     dht: dht as unknown as DhtSourceOptions['dht'],
-    turns: new DhtTurns({ timers: time }),
+    scheduler: new LookupScheduler({ timers: time }),
     infoHash: new Uint8Array(20),
     port: () => 6881,
     isSeed: () => false,
@@ -172,16 +172,16 @@ test('an unreachable client looks up and does not announce', async () => {
   await time.pass(0)
 })
 
-test('close aborts the look-up under way and releases its turn', async () => {
+test('close aborts the look-up under way and frees its slot', async () => {
   const time = new FakeTime()
-  const turns = new DhtTurns({ timers: time, parallel: 1, gapMs: 0 })
+  const scheduler = new LookupScheduler({ timers: time, parallel: 1, gapMs: 0 })
   const first = new FakeDht(time)
   first.hangs = true
   const second = new FakeDht(time)
   const make = (dht: FakeDht): DhtSource =>
     new DhtSource({
       dht: dht as unknown as DhtSourceOptions['dht'],
-      turns,
+      scheduler,
       infoHash: new Uint8Array(20),
       port: () => 1,
       isSeed: () => false,
@@ -211,13 +211,13 @@ function member(isUrgent: boolean, begin: (end: () => void) => void): DhtMember 
   return { isUrgent, begin, wake: () => {}, fail: () => {} }
 }
 
-test('turns: few at once, torrents without peers first, the others one after the other', async () => {
+test('scheduling: few at once, torrents without peers first, the others one after the other', async () => {
   const time = new FakeTime()
-  const turns = new DhtTurns({ parallel: 2, gapMs: 100, timers: time })
+  const scheduler = new LookupScheduler({ parallel: 2, gapMs: 100, timers: time })
   const began: string[] = []
   const ends: (() => void)[] = []
   const take = (name: string, urgent: boolean): void => {
-    turns.join(
+    scheduler.join(
       member(urgent, (end) => {
         began.push(name)
         ends.push(end)
@@ -233,21 +233,21 @@ test('turns: few at once, torrents without peers first, the others one after the
   await time.pass(150)
   assert.deepEqual(began, ['a', 'u', 'b'])
   await time.pass(100)
-  assert.deepEqual([began, turns.waiting], [['a', 'u', 'b', 'c'], 1])
+  assert.deepEqual([began, scheduler.waiting], [['a', 'u', 'b', 'c'], 1])
   const leaving = member(true, () => assert.fail('it has left'))
-  turns.join(leaving)
-  turns.leave(leaving)
+  scheduler.join(leaving)
+  scheduler.leave(leaving)
   for (const end of ends) {
     end()
     end()
   }
   await time.pass(100)
-  assert.deepEqual([began.at(-1), turns.waiting], ['d', 0])
+  assert.deepEqual([began.at(-1), scheduler.waiting], ['d', 0])
 })
 
-test('turns: members wait for the first node together, share one timer, and leave nothing behind', async () => {
+test('scheduling: members wait for the first node together, share one timer, and leave nothing behind', async () => {
   const time = new FakeTime()
-  const turns = new DhtTurns({ timers: time })
+  const scheduler = new LookupScheduler({ timers: time })
   const woken: string[] = []
   const asked: AbortSignal[] = []
   const connected: (() => void)[] = []
@@ -261,35 +261,35 @@ test('turns: members wait for the first node together, share one timer, and leav
   const members = ['a', 'b', 'c'].map(make)
   const [a, b, c] = members
   assert.ok(a && b && c)
-  for (const one of members) turns.connect(one, dht)
-  turns.leave(b)
+  for (const one of members) scheduler.connect(one, dht)
+  scheduler.leave(b)
   connected[0]?.()
   await time.pass(0)
   assert.deepEqual([woken.splice(0), asked.length], [['a', 'c'], 1])
-  turns.connect(b, dht)
-  turns.leave(b)
+  scheduler.connect(b, dht)
+  scheduler.leave(b)
   assert.deepEqual(
     asked.map(({ aborted }) => aborted),
     [false, true]
   )
-  turns.sleep(a, 300)
-  turns.sleep(b, 100)
-  turns.sleep(c, 200)
+  scheduler.sleep(a, 300)
+  scheduler.sleep(b, 100)
+  scheduler.sleep(c, 200)
   await time.pass(150)
   assert.deepEqual(woken.splice(0), ['b'])
-  turns.leave(c)
+  scheduler.leave(c)
   await time.pass(100)
   assert.deepEqual(woken, [])
-  turns.leave(a)
+  scheduler.leave(a)
   assert.equal(time.pending, 0)
 })
 
 test('a thousand torrents are spread over minutes', async () => {
   const time = new FakeTime()
-  const turns = new DhtTurns({ timers: time })
+  const scheduler = new LookupScheduler({ timers: time })
   let begun = 0
   for (let n = 0; n < 1000; n++) {
-    turns.join(
+    scheduler.join(
       member(false, (end) => {
         begun++
         time.after(500, end)

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import test, { type TestContext } from 'node:test'
+import { isOnLocalNetwork } from '../../lib/discovery/local-network.ts'
 import { Lsd, type LsdOptions } from '../../lib/discovery/lsd.ts'
 import { formatLsd, lsdCapacity, parseLsd } from '../../lib/discovery/lsd-message.ts'
-import { isNeighbour } from '../../lib/discovery/neighbour.ts'
 import type { LocalInterface } from '../../lib/net/local-interfaces.ts'
 import { type MulticastOptions, MulticastPort } from '../../lib/net/multicast-port.ts'
 import { formatAddress, type PeerAddress } from '../../lib/util/address.ts'
@@ -97,7 +97,7 @@ for (const [host, there, yes] of [
   ['0.0.0.0', [lan], false]
 ] as const) {
   test(`${host} is ${yes ? 'a' : 'no'} neighbour of ${there.map(({ address }) => address)}`, () => {
-    assert.equal(isNeighbour(host, there), yes)
+    assert.equal(isOnLocalNetwork(host, there), yes)
   })
 }
 

@@ -105,10 +105,10 @@ test('among equals the peer with the higher priority is dialled first, reordered
 })
 
 test('the idle peer with the lowest priority is evicted, but not for a lower one, nor at once', () => {
-  const seat = (priority: number, isNeeded = false, connectedAt = 0) => ({ priority, isNeeded, connectedAt })
-  const low = seat(10)
-  assert.equal(toEvict([seat(30), low, seat(20), seat(1, true), seat(2, false, 80_000)], 15, 100_000), low)
-  assert.equal(toEvict([seat(30), low], 10, 100_000), undefined)
+  const peer = (priority: number, isNeeded = false, connectedAt = 0) => ({ priority, isNeeded, connectedAt })
+  const low = peer(10)
+  assert.equal(toEvict([peer(30), low, peer(20), peer(1, true), peer(2, false, 80_000)], 15, 100_000), low)
+  assert.equal(toEvict([peer(30), low], 10, 100_000), undefined)
   assert.equal(toEvict([low], 15, 29_999), undefined)
   assert.equal(toEvict([], 15, 100_000), undefined)
 })

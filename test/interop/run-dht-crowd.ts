@@ -89,7 +89,7 @@ async function find(sought: readonly Sought[], only: number | undefined): Promis
         if (step.done === true) {
           hops += step.value.hops
           mostHops = Math.max(mostHops, step.value.hops)
-          questions += step.value.questions
+          questions += step.value.queries
           break
         }
         found ||= [...peersOf(step.value.values, step.value.node)].some(onPeer)

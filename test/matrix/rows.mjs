@@ -2,6 +2,7 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { recipeRows } from './recipe-rows.mjs'
 
 const nodeLines = [20, 22, 24, 26]
 
@@ -12,7 +13,8 @@ export function matrixRows(context) {
     ...runtimeRows(context),
     ...testRunnerRows(context),
     ...bundlerRows(context),
-    ...typeScriptRows(context)
+    ...typeScriptRows(context),
+    ...recipeRows(context)
   ]
 }
 

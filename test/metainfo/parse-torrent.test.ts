@@ -5,7 +5,7 @@ import { type BencodeInput, encode } from '../../lib/bencode/encode.ts'
 import { layoutOf } from '../../lib/metainfo/layout.ts'
 import { maxHostBytes, maxPathElements, maxReadElementBytes, maxUrlBytes } from '../../lib/metainfo/limits.ts'
 import { parseInfo } from '../../lib/metainfo/parse-info.ts'
-import { formatTorrent, parseTorrent, parseTorrentInTurns } from '../../lib/metainfo/parse-torrent.ts'
+import { formatTorrent, parseTorrent, parseTorrentInSlices } from '../../lib/metainfo/parse-torrent.ts'
 import { fromText, toHex } from '../../lib/util/bytes.ts'
 import { TorrentError } from '../../lib/util/errors.ts'
 import { fc } from '../support/fast-check.ts'
@@ -373,8 +373,8 @@ test('paths have at most 2,000,000 elements in total, unless an earlier version 
   }
   const bytes = pathsOf(maxPathElements + 1)
   assert.throws(() => parseTorrent(bytes), refused)
-  await assert.rejects(parseTorrentInTurns(bytes), refused)
-  assert.equal((await parseTorrentInTurns(bytes, { unlimited: true })).files.length, 20_001)
+  await assert.rejects(parseTorrentInSlices(bytes), refused)
+  assert.equal((await parseTorrentInSlices(bytes, { unlimited: true })).files.length, 20_001)
   assert.equal(parseTorrent(pathsOf(maxPathElements)).files.length, 20_000)
 })
 

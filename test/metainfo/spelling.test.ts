@@ -4,14 +4,14 @@ import { encode } from '../../lib/bencode/encode.ts'
 import { parseTorrent } from '../../lib/metainfo/parse-torrent.ts'
 import { respellSteps } from '../../lib/metainfo/respell.ts'
 import {
-  elementHasOthers,
-  nameHasOthers,
+  elementHasOtherSpellings,
+  nameHasOtherSpellings,
   type Spelling,
   spellElement,
   spellName
 } from '../../lib/metainfo/spelling.ts'
 import { fromText } from '../../lib/util/bytes.ts'
-import { runSteps } from '../../lib/util/turn-share.ts'
+import { runSteps } from '../../lib/util/slices.ts'
 import { fc } from '../support/fast-check.ts'
 
 /** An element, and its spelling in 0.2, in 0.1, and the original one if it may be used. */
@@ -53,7 +53,7 @@ for (const [what, raw, ...expected] of elements) {
       spellings.map((spelling) => spellName(bytes, spelling, false)),
       expected
     )
-    if (new Set(expected).size > 1) assert.ok(elementHasOthers(bytes))
+    if (new Set(expected).size > 1) assert.ok(elementHasOtherSpellings(bytes))
   })
 }
 
@@ -89,9 +89,9 @@ test('each name that has another spelling is reported', () => {
   fc.assert(
     fc.property(fc.oneof(raw, fc.uint8Array()), fc.boolean(), (bytes, windows) => {
       const all = spellings.map((spelling) => spellElement(bytes, spelling, windows))
-      if (new Set(all).size > 1) assert.ok(elementHasOthers(bytes))
+      if (new Set(all).size > 1) assert.ok(elementHasOtherSpellings(bytes))
       const names = spellings.map((spelling) => spellName(bytes, spelling))
-      assert.equal(nameHasOthers(bytes), new Set(names).size > 1)
+      assert.equal(nameHasOtherSpellings(bytes), new Set(names).size > 1)
       for (const element of [...all, ...names]) {
         if (element === undefined) continue
         assert.ok(element !== '' && element !== '.' && element !== '..')

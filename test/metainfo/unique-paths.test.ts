@@ -23,7 +23,7 @@ const unique: [string, string[], string[]][] = [
 for (const [what, paths, expected] of unique) {
   test(`uniquePaths ${what}`, () => {
     assert.deepEqual(
-      uniquePaths(paths.map((path) => ({ elements: path.split('/'), yields: false }))),
+      uniquePaths(paths.map((path) => ({ elements: path.split('/'), lowPriority: false }))),
       expected
     )
   })
@@ -44,7 +44,7 @@ test('a suffix shortens the stem of a long name, and the extension stays', () =>
 })
 
 function unique1(...names: string[]): string[] {
-  return uniquePaths(names.map((name) => ({ elements: [name], yields: false })))
+  return uniquePaths(names.map((name) => ({ elements: [name], lowPriority: false })))
 }
 
 test('names that differ only in joiners are told apart', () => {
@@ -53,15 +53,15 @@ test('names that differ only in joiners are told apart', () => {
 
 test('padding leaves its name to files', () => {
   const requests = [
-    { elements: ['a'], yields: true },
-    { elements: ['a'], yields: false }
+    { elements: ['a'], lowPriority: true },
+    { elements: ['a'], lowPriority: false }
   ]
   assert.deepEqual(uniquePaths(requests), ['a.1', 'a'])
 })
 
 test('100,000 files of one name get unique names fast', () => {
   const paths = uniquePaths(
-    Array.from({ length: 100_000 }, () => ({ elements: ['d', 'same'], yields: false }))
+    Array.from({ length: 100_000 }, () => ({ elements: ['d', 'same'], lowPriority: false }))
   )
   assert.equal(new Set(paths).size, 100_000)
 })
@@ -72,7 +72,7 @@ test('paths are unique for any names, and reproducible', () => {
   const list = fc.array(fc.array(part, { minLength: 1, maxLength: 4 }), { maxLength: 30 })
   fc.assert(
     fc.property(list, (paths) => {
-      const requests = paths.map((elements) => ({ elements, yields: false }))
+      const requests = paths.map((elements) => ({ elements, lowPriority: false }))
       const unique = uniquePaths(requests)
       assert.deepEqual(uniquePaths(requests), unique)
       for (const path of unique) for (const one of path.split('/')) assert.ok(Buffer.byteLength(one) <= 255)
@@ -86,7 +86,7 @@ test('paths are unique for any names, and reproducible', () => {
 test('many files that claim the names of others are renamed in slices', () => {
   const unique = new UniquePaths('')
   const names = ['a', ...Array.from({ length: 20_000 }, (_, n) => `a.${n + 1}`), 'a']
-  for (const name of names) unique.add({ elements: [name], yields: false })
+  for (const name of names) unique.add({ elements: [name], lowPriority: false })
   const renamed: [number, string][] = []
   const steps = unique.settleSteps(
     (path) => names[path] ?? '',

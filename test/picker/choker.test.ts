@@ -342,5 +342,5 @@ test('an upload-only peer gets no slot, whatever it says', () => {
   it.choker.removePeer(2, 20_100)
   it.choker.uploadOnly(1, false, 20_200)
   assert.ok(it.choker.isUnchoked(1) && it.choker.isUnchoked(3))
-  assert.ok(it.choker.wanted)
+  assert.ok(it.choker.hasInterested)
 })

@@ -33,7 +33,7 @@ class Reader {
       this.picker.addPeer(sourceOf(peer, { request }), 20)
       this.picker.unchoked(peer, 0)
     }
-    this.picker.window(1, { pieces: { start: 0, end: 1 }, bytesPerMs: 1000, waiting: true }, true, 0)
+    this.picker.setWindow(1, { pieces: { start: 0, end: 1 }, bytesPerMs: 1000, waiting: true }, true, 0)
     for (const peer of peers) this.picker.bitfield(peer, 'all', 0)
   }
 

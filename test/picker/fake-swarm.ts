@@ -220,7 +220,7 @@ export class FakeSwarm {
     const window = { pieces: { start, end }, bytesPerMs, waiting: true }
     if (pieces > 0) this.#windows.set(id, window)
     else this.#windows.delete(id)
-    this.change((now) => this.picker.window(id, pieces > 0 ? window : undefined, jumped, now))
+    this.change((now) => this.picker.setWindow(id, pieces > 0 ? window : undefined, jumped, now))
   }
 
   unchecked(pieces: readonly number[]): void {
@@ -231,7 +231,7 @@ export class FakeSwarm {
   had(pieces: readonly number[]): void {
     for (const piece of pieces) this.#unchecked.delete(piece)
     this.change((now) => {
-      for (const piece of pieces) this.picker.had({ start: piece, end: piece + 1 }, now)
+      for (const piece of pieces) this.picker.markVerified({ start: piece, end: piece + 1 }, now)
     })
   }
 
@@ -243,7 +243,7 @@ export class FakeSwarm {
 
   stored(piece: number, blocks: readonly number[]): void {
     this.#stored.set(piece, blocks)
-    this.picker.table.blocks.store(piece, blocks)
+    this.picker.table.blocks.setKept(piece, blocks)
   }
 
   /** Sets the number of pieces that fit into memory. */
@@ -337,7 +337,7 @@ export class FakeSwarm {
         this.lost(piece)
       } else {
         this.completed.push(piece)
-        this.change((now) => this.picker.had({ start: piece, end: piece + 1 }, now))
+        this.change((now) => this.picker.markVerified({ start: piece, end: piece + 1 }, now))
       }
       this.#freed()
     }
@@ -378,7 +378,7 @@ export class FakeSwarm {
   #freed(): void {
     if (!this.#refused) return
     this.#refused = false
-    this.loop.after(0, () => this.change((now) => this.picker.memory.freed(now)))
+    this.loop.after(0, () => this.change((now) => this.picker.memory.onFreed(now)))
   }
 
   #arm(): void {

@@ -543,7 +543,7 @@ test('a suspect that chokes leaves its piece to others', () => {
   swarm.finish(30_000)
 })
 
-test('stored blocks are not fetched again', () => {
+test('kept blocks are not fetched again', () => {
   const swarm = swarmOf({ pieceCount: 4 })
   swarm.stored(1, [0, 1, 2, 9])
   swarm.stored(2, upTo(16))

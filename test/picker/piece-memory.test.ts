@@ -70,14 +70,14 @@ test('a streamed piece gets only as many requests as there is memory for', () =>
   const { received = 0 } = scene.picker.table.blocks.get(0) ?? {}
   assert.equal(received % 3, 0)
   assert.ok(received < blocksPerPiece)
-  scene.picker.memory.spared(0, 2, 100)
+  scene.picker.memory.grant(0, 2, 100)
   assert.equal(scene.requests.length, 2)
 })
 
 test('a piece without requests releases the memory for further ones', () => {
   const scene = new Scene(blocksPerPiece)
   scene.answer(1)
-  scene.picker.memory.spared(0, 1, 2)
+  scene.picker.memory.grant(0, 1, 2)
   scene.log.length = 0
   scene.picker.removePeer(1, 3)
   assert.deepEqual(scene.log, [`back 0 ${blocksPerPiece}`])
@@ -108,7 +108,7 @@ test('a piece whose last block was dropped for lack of memory is not complete', 
 test('unused memory of partial pieces is released first, then a piece in memory is streamed', () => {
   const scene = new Scene(blocksPerPiece)
   scene.answer(1)
-  scene.picker.memory.spared(0, 4, 2)
+  scene.picker.memory.grant(0, 4, 2)
   scene.log.length = 0
   assert.equal(scene.picker.memory.reclaim('under way'), true)
   assert.match(scene.log.join(), /^back 0 \d+$/)

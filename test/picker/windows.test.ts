@@ -46,7 +46,7 @@ test('a piece is in the windows as long as one has it, and a move looks only at 
           return start <= piece && piece < end
         }
         const before = Array.from({ length: 45 }, (_, piece) => inside(piece))
-        const moved = windows.moved(id, next)
+        const moved = windows.changesOf(id, next)
         windows.set(id, next, 0)
         if (pieces === null) model.delete(id)
         else model.set(id, pieces)

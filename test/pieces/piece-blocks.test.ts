@@ -11,17 +11,17 @@ function tableOf(): PieceTable {
   )
 }
 
-test('stored blocks count as received once the piece is begun, and are taken once', () => {
+test('kept blocks count as received once the piece is begun, and are taken once', () => {
   const { blocks } = tableOf()
-  blocks.store(1, [0, 2])
-  assert.deepEqual([...blocks.allStored()], [[1, [0, 2]]])
+  blocks.setKept(1, [0, 2])
+  assert.deepEqual([...blocks.allKept()], [[1, [0, 2]]])
   const partial = blocks.begin(1)
   assert.deepEqual(partial.receivedBlocks(), [0, 2])
   assert.equal(partial.nextFree(), 1)
-  assert.deepEqual(blocks.stored(1), [])
+  assert.deepEqual(blocks.kept(1), [])
   assert.equal(blocks.begin(1), partial, 'it is begun once')
-  blocks.store(1, [1])
-  assert.deepEqual(blocks.stored(1), [], 'a partial piece has no stored blocks')
+  blocks.setKept(1, [1])
+  assert.deepEqual(blocks.kept(1), [], 'a partial piece has no kept blocks')
   blocks.end(1)
   assert.equal(blocks.has(1), false)
   assert.deepEqual(blocks.begin(1).receivedBlocks(), [], 'received blocks are forgotten with its end')
@@ -43,14 +43,14 @@ test('an object reused for another piece begins anew', () => {
   )
 })
 
-test('a verified, found or missing piece has no stored blocks; an unchecked one keeps them', () => {
+test('a verified, found or missing piece has no kept blocks; an unchecked one keeps them', () => {
   const table = tableOf()
-  for (const piece of [0, 1, 2, 3]) table.blocks.store(piece, [0])
+  for (const piece of [0, 1, 2, 3]) table.blocks.setKept(piece, [0])
   table.setVerified({ start: 0, end: 1 })
   table.setFound({ start: 1, end: 2 })
   table.setMissing(2)
   table.setUnchecked(3)
-  assert.deepEqual([...table.blocks.allStored()], [[3, [0]]])
+  assert.deepEqual([...table.blocks.allKept()], [[3, [0]]])
   table.setMissing(3)
-  assert.equal(table.blocks.allStored().size, 0)
+  assert.equal(table.blocks.allKept().size, 0)
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { sortedSteps } from '../../lib/server/sorted-steps.ts'
-import { runSteps } from '../../lib/util/turn-share.ts'
+import { runSteps } from '../../lib/util/slices.ts'
 import { fc } from '../support/fast-check.ts'
 
 test('steps sort like Array.sort, and stably', () => {

@@ -31,7 +31,7 @@ export interface DhtOutcome {
   readonly medianHops: number
   readonly mostHops: number
   /** Queries of a look-up, on average. */
-  readonly questions: number
+  readonly queries: number
   /** Datagrams of all nodes for each look-up, in both directions, on average. */
   readonly packets: number
   /** Virtual milliseconds until a look-up found the peer, median and 95th percentile. */
@@ -93,7 +93,7 @@ export async function measureDht(
   }
   let packets = 0
   let told = 0
-  const results: { found: boolean; ms: number; hops: number; questions: number }[] = []
+  const results: { found: boolean; ms: number; hops: number; queries: number }[] = []
 
   const announce = (numbers: readonly number[]): Promise<Announced[]> =>
     network.run(
@@ -122,8 +122,8 @@ export async function measureDht(
       for (;;) {
         const step = await steps.next()
         if (step.done === true) {
-          const { hops, questions } = step.value
-          results.push({ found: Number.isFinite(ms), ms, hops, questions })
+          const { hops, queries } = step.value
+          results.push({ found: Number.isFinite(ms), ms, hops, queries })
           return
         }
         const { values, node } = step.value
@@ -159,7 +159,7 @@ export async function measureDht(
     meanHops: mean((one) => one.hops),
     medianHops: hops[Math.floor(hops.length / 2)] ?? 0,
     mostHops: hops.at(-1) ?? 0,
-    questions: mean(({ questions }) => questions),
+    queries: mean(({ queries }) => queries),
     packets: packets / results.length,
     medianMs: times[Math.floor(times.length / 2)] ?? 0,
     lateMs: times[Math.floor(times.length * 0.95)] ?? 0,
@@ -182,7 +182,7 @@ export async function printDht(count: number, only = ''): Promise<void> {
     'hops',
     'median',
     'most',
-    'questions',
+    'queries',
     'packets',
     'found after ms',
     '95 %',
@@ -202,7 +202,7 @@ export async function printDht(count: number, only = ''): Promise<void> {
         one.meanHops.toFixed(2),
         `${one.medianHops}`,
         `${one.mostHops}`,
-        one.questions.toFixed(0),
+        one.queries.toFixed(0),
         one.packets.toFixed(0),
         one.medianMs.toFixed(0),
         one.lateMs.toFixed(0),

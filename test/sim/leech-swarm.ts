@@ -125,7 +125,7 @@ export class Node {
     const all = [...Array(layout.pieceCount).keys()]
     selectPieces(this.picker, all, 4, 0)
     if (plan.seeds === true) {
-      this.picker.had({ start: 0, end: layout.pieceCount }, 0)
+      this.picker.markVerified({ start: 0, end: layout.pieceCount }, 0)
       this.doneAt = 0
       this.choker.seeding = true
     }
@@ -242,7 +242,7 @@ export class Node {
         this.received += bytes
         this.#meters.get(from)?.down.add(bytes, now)
         if (picker.table.blocks.get(piece)?.complete === true) {
-          picker.had({ start: piece, end: piece + 1 }, now)
+          picker.markVerified({ start: piece, end: piece + 1 }, now)
           for (const { id } of this.#swarm.nodes) {
             if (id !== this.id) this.#to(id, (node) => node.#has(this.id, piece))
           }

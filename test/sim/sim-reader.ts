@@ -134,7 +134,7 @@ export class SimReader {
   }
 
   #set(id: number, window: ByteWindow | undefined, jumped: boolean): void {
-    this.#swarm.change((now) => this.#swarm.picker.window(id, window, jumped, now))
+    this.#swarm.change((now) => this.#swarm.picker.setWindow(id, window, jumped, now))
   }
 
   /** Reads on while the player's buffer has room. */

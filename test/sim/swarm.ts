@@ -322,7 +322,7 @@ export class SimSwarm {
       this.#missing--
       // Readers are told when the picker is.
       this.change((now) => {
-        this.picker.had({ start: piece, end: piece + 1 }, now)
+        this.picker.markVerified({ start: piece, end: piece + 1 }, now)
         this.#recovery.passed(piece, digest, now)
       })
       for (const reader of this.readers) reader.verified(piece)

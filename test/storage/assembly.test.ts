@@ -37,12 +37,12 @@ class Faulty extends MemoryStorage {
   }
 }
 
-function accountOf(budget: MemoryBudget, freed: () => void = () => {}): MemoryAccount {
-  return budget.open({ reclaim: () => false, freed })
+function accountOf(budget: MemoryBudget, onFreed: () => void = () => {}): MemoryAccount {
+  return budget.open({ reclaim: () => false, onFreed })
 }
 
 /** Events of streamed pieces, which pieces held in memory do not need. */
-const noStreaming = { spared: () => {}, dropped: () => assert.fail(), streamed: () => {} }
+const noStreaming = { granted: () => {}, dropped: () => assert.fail(), streamed: () => {} }
 
 class Fixture {
   readonly layout: Layout
@@ -74,7 +74,7 @@ class Fixture {
       written: (piece) => this.log.push(`written ${piece}`),
       ...noStreaming,
       abandoned: () => {},
-      discarded: (piece) => this.log.push(`discarded ${piece}`),
+      invalidated: (piece) => this.log.push(`discarded ${piece}`),
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`)
     })
@@ -231,11 +231,11 @@ test('the memory of bad copies is reclaimable, and the loss of kept blocks is re
   const fixture = await Fixture.open(pieceLength)
   failPiece(fixture)
   fixture.assembly.keep(2, [0, 1, 2])
-  assert.deepEqual(fixture.table.blocks.stored(2), [0, 1, 2])
+  assert.deepEqual(fixture.table.blocks.kept(2), [0, 1, 2])
   assert.deepEqual([...(await fixture.assembly.save())], [], 'they are in memory alone')
   assert.equal(fixture.assembly.reserve(1, true), all)
   assert.deepEqual(fixture.log, ['failed 2'])
-  assert.deepEqual(fixture.table.blocks.stored(2), [])
+  assert.deepEqual(fixture.table.blocks.kept(2), [])
   assert.deepEqual(fixture.assembly.keep(2, [0]), [], 'no copy is left')
   await fixture.assembly.close()
   assert.equal(fixture.budget.used, 0)
@@ -277,7 +277,7 @@ test('while storage is behind only readers begin further pieces, and the others 
       written: () => {},
       ...noStreaming,
       abandoned: () => {},
-      discarded: () => {},
+      invalidated: () => {},
       lost: () => {},
       error: (error) => assert.fail(error)
     }
@@ -357,13 +357,13 @@ test('a piece abandoned while a sender writes does not touch the next one', asyn
   assert.deepEqual(await fixture.inStorage(1), fixture.bytes(1))
 })
 
-test('stored blocks are read back and verified', async () => {
+test('kept blocks are read back and verified', async () => {
   const fixture = await Fixture.open()
   const { assembly, storage } = fixture
   await storage.write(fixture.layout.pieceOffset(1), [
     data.subarray(pieceLength, pieceLength + 2 * blockLength)
   ])
-  fixture.table.blocks.store(1, [0, 1])
+  fixture.table.blocks.setKept(1, [0, 1])
   assert.deepEqual([...(await assembly.save())], [[1, [0, 1]]])
   assembly.reserve(1, false)
   fixture.fill(1, [2, 3])
@@ -375,10 +375,10 @@ test('stored blocks are read back and verified', async () => {
 })
 
 for (const fault of ['unreadable', 'missing']) {
-  test(`stored blocks that are ${fault} are lost`, async () => {
+  test(`kept blocks that are ${fault} are lost`, async () => {
     const fixture = await Fixture.open()
     fixture.storage.failReads = fault === 'unreadable'
-    fixture.table.blocks.store(0, [0, 1])
+    fixture.table.blocks.setKept(0, [0, 1])
     fixture.assembly.reserve(0, false)
     await fixture.assembly.idle()
     assert.deepEqual(fixture.log, ['lost 0'])
@@ -391,7 +391,7 @@ test('a piece abandoned while it is read back is left alone', async () => {
   const { assembly, storage } = fixture
   await storage.write(0, [data.subarray(0, pieceLength)])
   storage.gate = deferred()
-  fixture.table.blocks.store(0, [0, 1, 2])
+  fixture.table.blocks.setKept(0, [0, 1, 2])
   assembly.reserve(0, false)
   assembly.abandon(0)
   storage.gate.resolve()
@@ -518,7 +518,7 @@ test('large pieces are hashed in slices', async () => {
     written: () => log.push('written'),
     ...noStreaming,
     abandoned: () => {},
-    discarded: () => {},
+    invalidated: () => {},
     lost: () => {},
     error: () => {}
   })
@@ -551,7 +551,7 @@ test('the last block of a wrong padded piece is judged by the bytes that peers s
     written: () => assert.fail(),
     ...noStreaming,
     abandoned: () => {},
-    discarded: () => {},
+    invalidated: () => {},
     lost: () => {},
     error: () => {}
   })

@@ -6,7 +6,7 @@ import { MemoryBudget } from '../../lib/util/memory-budget.ts'
 const pieceLength = 1000
 
 function poolOf(budget: MemoryBudget): BufferPool {
-  return new BufferPool(pieceLength, budget.open({ reclaim: () => false, freed: () => {} }))
+  return new BufferPool(pieceLength, budget.open({ reclaim: () => false, onFreed: () => {} }))
 }
 
 test('the buffer of a piece is reused, and counts in between', () => {

@@ -28,7 +28,7 @@ test('brackets within texts are no nesting', () => {
   assert.deepEqual(parseRecordJson(JSON.stringify(value)), value)
 })
 
-test('a count is a whole number from 0 on, an amount any number, and -0 is 0', () => {
+test('a count is a whole number of at least 0, an amount any number, and -0 is 0', () => {
   const fields = (json: string): JsonFields => new JsonFields(JSON.parse(`{"n":${json}}`))
   for (const [json, number] of [
     ['0', 0],

@@ -67,14 +67,14 @@ export class PickedAssembly extends Assembly {
     const isSpilled = super.spill(piece)
     if (isSpilled) {
       this.table.blocks.end(piece)
-      this.table.blocks.store(piece, blocks)
+      this.table.blocks.setKept(piece, blocks)
     }
     return isSpilled
   }
 
   override keep(piece: number, blocks: readonly number[]): readonly number[] {
     const kept = super.keep(piece, blocks)
-    if (kept.length > 0) this.table.blocks.store(piece, kept)
+    if (kept.length > 0) this.table.blocks.setKept(piece, kept)
     return kept
   }
 }

@@ -99,7 +99,7 @@ test('memory that others need is released, except for bytes in use', async () =>
   const bytes = await cache.get(0, 100)
   for (const index of [1, 2, 3]) await visit(cache, index * page)
   assert.equal(budget.used, 4 * page)
-  const account = budget.open({ reclaim: () => false, freed: () => {} })
+  const account = budget.open({ reclaim: () => false, onFreed: () => {} })
   assert.ok(account.reserve(7 * page))
   assert.equal(account.reserve(page), false)
   assert.deepEqual(new Uint8Array(bytes), data.slice(0, 100))

@@ -230,32 +230,32 @@ const record = (part: Partial<ResumeRecord> = {}): ResumeRecord => ({
 })
 
 for (const [title, saved, stats, expected] of [
-  ['clean and untouched', record(), whole, 'have have missing have have have'],
-  ['unclean', record({ clean: false }), whole, 'unproven unproven unknown unproven unproven unproven'],
-  ['no record', undefined, whole, 'unknown unknown unknown unknown unknown unknown'],
+  ['clean and untouched', record(), whole, 'stored stored missing stored stored stored'],
+  ['unclean', record({ clean: false }), whole, 'unproven unproven unchecked unproven unproven unproven'],
+  ['no record', undefined, whole, 'unchecked unchecked unchecked unchecked unchecked unchecked'],
   [
     'no record, short and missing files',
     undefined,
     { ...whole, files: [at(20000), undefined, undefined, at(30000)] },
-    'unknown missing missing missing unknown unknown'
+    'unchecked missing missing missing unchecked unchecked'
   ],
   [
     'clean, but one file has another time',
     record(),
     { ...whole, files: [at(40000), at(20000, 2n), undefined, at(30000)] },
-    'have have unknown unknown have have'
+    'stored stored unchecked unchecked stored stored'
   ],
   [
     'clean, but one file was cut',
     record(),
     { ...whole, files: [at(40000), at(20000), undefined, at(20000)] },
-    'have have missing have unknown missing'
+    'stored stored missing stored unchecked missing'
   ],
   [
     'clean, but one file is gone',
     record(),
     { ...whole, files: [undefined, at(20000), undefined, at(30000)] },
-    'missing missing missing have have have'
+    'missing missing missing stored stored stored'
   ],
   [
     'unclean, and a file is short',
@@ -267,13 +267,13 @@ for (const [title, saved, stats, expected] of [
     'a record of another torrent',
     record({ files: [] }),
     whole,
-    'unknown unknown unknown unknown unknown unknown'
+    'unchecked unchecked unchecked unchecked unchecked unchecked'
   ],
   [
     'a record of other pieces',
     record({ verified: new Uint8Array(9) }),
     whole,
-    'unknown unknown unknown unknown unknown unknown'
+    'unchecked unchecked unchecked unchecked unchecked unchecked'
   ],
   [
     'kept bytes of an unwanted file',
@@ -286,7 +286,7 @@ for (const [title, saved, stats, expected] of [
       files: [at(40000), undefined, undefined, at(30000)],
       parts: { stat: at(9), ranges: [{ start: 40000, end: 49152 }] }
     },
-    'have have have missing have have'
+    'stored stored stored missing stored stored'
   ],
   [
     'kept bytes that changed',
@@ -299,7 +299,7 @@ for (const [title, saved, stats, expected] of [
       files: [at(40000), undefined, undefined, at(30000)],
       parts: { stat: at(10), ranges: [{ start: 40000, end: 49152 }] }
     },
-    'have have unknown missing have have'
+    'stored stored unchecked missing stored stored'
   ]
 ] as const satisfies readonly (readonly [string, ResumeRecord | undefined, StorageStats, string])[]) {
   test(`trust: ${title}`, () => {

@@ -51,7 +51,7 @@ class Fixture {
 
   private constructor(limit: number) {
     this.budget = new MemoryBudget(limit)
-    this.account = this.budget.open({ reclaim: () => false, freed: () => void this.freed++ })
+    this.account = this.budget.open({ reclaim: () => false, onFreed: () => void this.freed++ })
     const proofs = { sha1: (piece: number) => sha1(this.bytes(piece)) }
     this.assembly = new PickedAssembly(this.table, this.storage, this.account, proofs, {
       arrived: () => {},
@@ -67,10 +67,10 @@ class Fixture {
       },
       written: (piece) => this.log.push(`written ${piece}`),
       abandoned: () => {},
-      discarded: () => {},
+      invalidated: () => {},
       lost: (piece) => this.log.push(`lost ${piece}`),
       error: (error, piece) => this.log.push(`error ${piece} ${error.message}`),
-      spared: (piece, count) => this.allowed.set(piece, (this.allowed.get(piece) ?? 0) + count),
+      granted: (piece, count) => this.allowed.set(piece, (this.allowed.get(piece) ?? 0) + count),
       dropped: (piece, block) => {
         this.dropped.push(block)
         this.allowed.set(piece, (this.allowed.get(piece) ?? 0) + 1)
@@ -207,7 +207,7 @@ test('correct blocks of a bad copy are kept while the next one arrives', async (
 test('blocks of an earlier run are not read before the piece is hashed', async () => {
   const fixture = await Fixture.open()
   await fixture.storage.write(0, [data.subarray(0, 30 * blockLength)])
-  fixture.table.blocks.store(0, every.slice(0, 30))
+  fixture.table.blocks.setKept(0, every.slice(0, 30))
   fixture.begin(0)
   assert.deepEqual(await fixture.assembly.peek(5, 10), data.slice(5, 15))
   await fixture.fill(0, every.slice(30))
@@ -220,7 +220,7 @@ for (const right of [true, false]) {
   test(`a piece stored completely by an earlier run is ${right ? 'verified' : 'lost'}`, async () => {
     const fixture = await Fixture.open()
     if (right) await fixture.storage.write(0, [fixture.bytes(0)])
-    fixture.table.blocks.store(0, every)
+    fixture.table.blocks.setKept(0, every)
     fixture.begin(0)
     await nextTurn()
     await fixture.assembly.idle()
@@ -265,7 +265,7 @@ test('a piece abandoned and begun again while its blocks are being written ends 
   const { assembly, storage } = fixture
   // Others want memory, so that the fair share is less than a piece.
   const others = Array.from({ length: 100 }, () =>
-    fixture.budget.open({ reclaim: () => false, freed: () => {} })
+    fixture.budget.open({ reclaim: () => false, onFreed: () => {} })
   )
   for (const other of others) other.reserve(1)
   const gate = deferred<void>()

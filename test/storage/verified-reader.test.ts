@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Assembly } from '../../lib/storage/assembly.ts'
 import { MemoryStorage } from '../../lib/storage/memory-storage.ts'
-import { type ReaderQuestions, VerifiedReader } from '../../lib/storage/verified-reader.ts'
+import { type ReaderMediator, VerifiedReader } from '../../lib/storage/verified-reader.ts'
 import { type Deferred, deferred } from '../../lib/util/concurrency.ts'
 import { turns } from '../support/turns.ts'
 import { layoutOf, pattern } from './contract.ts'
@@ -11,7 +11,7 @@ const pieceLength = 1 << 15
 const pieceCount = 4
 
 /** A reader over storage of a pattern, with the offsets that it read and the pieces that it asked to check. */
-async function readerOf(questions: Partial<ReaderQuestions> = {}): Promise<{
+async function readerOf(questions: Partial<ReaderMediator> = {}): Promise<{
   reader: VerifiedReader
   reads: number[]
   proofs: Map<number, Deferred<boolean>>

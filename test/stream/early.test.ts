@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import test from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { containerIndexBytes } from '../../lib/stream/container-index.ts'
 import { FileStream } from '../../lib/stream/file-stream.ts'
-import { indexTailBytes } from '../../lib/stream/index-tail.ts'
 import { until } from '../support/until.ts'
 import { FakeSource } from './fake-source.ts'
 
@@ -124,6 +124,6 @@ for (const [name, length, bytes] of [
   ['mp4', 1 << 30, 0]
 ] as const) {
   test(`${name} of ${length} bytes may keep its index in the last ${bytes}`, () => {
-    assert.equal(indexTailBytes(name, length), bytes)
+    assert.equal(containerIndexBytes(name, length), bytes)
   })
 }

@@ -9,15 +9,15 @@ import { until } from '../support/until.ts'
 import { Bench } from '../torrent/bench.ts'
 import { listenAs } from '../torrent/evil-peer.ts'
 
-/** A holder with this much waste, which releases everything on request. */
+/** A holder with this much cost, which releases everything on request. */
 class Holder implements MetadataHolder {
   held = 0
   readonly #memory: MetadataMemory
-  readonly #waste: number
+  readonly #cost: number
 
-  constructor(memory: MetadataMemory, waste: number) {
+  constructor(memory: MetadataMemory, cost: number) {
     this.#memory = memory
-    this.#waste = waste
+    this.#cost = cost
   }
 
   take(bytes: number): void {
@@ -25,11 +25,11 @@ class Holder implements MetadataHolder {
     this.#memory.take(this, bytes)
   }
 
-  waste(): number {
-    return this.#waste
+  cost(): number {
+    return this.#cost
   }
 
-  spare(): void {
+  dropCostliest(): void {
     this.#memory.give(this, this.held)
     this.held = 0
   }
@@ -46,7 +46,7 @@ test('one torrent alone may hold all, and no more', () => {
 
 test('a torrent at or below its equal share releases nothing, whatever its worth', () => {
   const memory = new MetadataMemory(100)
-  const [small, large, other] = [9, 1, 2].map((waste) => new Holder(memory, waste))
+  const [small, large, other] = [9, 1, 2].map((cost) => new Holder(memory, cost))
   assert.ok(small !== undefined && large !== undefined && other !== undefined)
   small.take(33)
   other.take(10)
@@ -55,9 +55,9 @@ test('a torrent at or below its equal share releases nothing, whatever its worth
   assert.deepEqual([small.held, large.held, other.held], [33, 0, 15])
 })
 
-test('among torrents above their equal share the one with the most waste releases', () => {
+test('among torrents above their equal share the one with the most cost releases', () => {
   const memory = new MetadataMemory(100)
-  const [quick, slow, other] = [1, Number.POSITIVE_INFINITY, 5].map((waste) => new Holder(memory, waste))
+  const [quick, slow, other] = [1, Number.POSITIVE_INFINITY, 5].map((cost) => new Holder(memory, cost))
   assert.ok(quick !== undefined && slow !== undefined && other !== undefined)
   quick.take(45)
   slow.take(40)

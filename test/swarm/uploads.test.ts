@@ -51,9 +51,9 @@ test('a peer that toggles its interest is followed at intervals, and at last', (
   assert.ok(heard.mock.callCount() < 100, `${heard.mock.callCount()} times`)
   assert.equal(wire.peerInterested, true)
   uploads.reconsider()
-  assert.equal(uploads.choker.wanted, true, 'a second later')
+  assert.equal(uploads.choker.hasInterested, true, 'a second later')
   turn()
-  assert.equal(uploads.choker.wanted, false)
+  assert.equal(uploads.choker.hasInterested, false)
 })
 
 test('a torrent counts as serving while a downloading peer wants one of its pieces', () => {

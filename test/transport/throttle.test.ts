@@ -224,7 +224,7 @@ test('a limit of 0 releases waiting bytes, and a new one takes effect at once', 
   assert.throws(() => new Throttle(Number.NaN), RangeError)
 })
 
-/** Always has more to move, some of it a while after its turn. */
+/** Always has more to move, some of it a while after its slice. */
 class Greedy {
   moved = 0
   readonly #throttle: Throttle
@@ -238,7 +238,7 @@ class Greedy {
     throttle.wait(this)
   }
 
-  turn(length: number): number {
+  moveSlice(length: number): number {
     const bytes = Math.min(length, this.#most)
     this.moved += bytes
     this.#loop.after(0.2, () => this.#throttle.wait(this))
@@ -266,7 +266,7 @@ test('over ten seconds each limit is exact, and shared evenly by torrents and th
         for (const [n, group] of groups.entries()) {
           const share = (sums[n] ?? 0) / group.length
           for (const { moved } of group) {
-            assert.ok(Math.abs(moved - share) <= client.turnLength * 1.5, `${what}: a peer's share`)
+            assert.ok(Math.abs(moved - share) <= client.sliceLength * 1.5, `${what}: a peer's share`)
           }
         }
       }

@@ -9,7 +9,7 @@ import { DhtService } from '../../lib/client/dht-service.ts'
 import { resolveSource } from '../../lib/client/source.ts'
 import { isPlausible } from '../../lib/dht/lookup.ts'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
-import { isNeighbour } from '../../lib/discovery/neighbour.ts'
+import { isOnLocalNetwork } from '../../lib/discovery/local-network.ts'
 import type { PeerSource } from '../../lib/discovery/peer-source.ts'
 import { usableAddresses } from '../../lib/discovery/remote-addresses.ts'
 import { parseMagnet } from '../../lib/metainfo.ts'
@@ -227,13 +227,15 @@ export function addressCells(): void {
     cell('lsd', column, () => {
       withInterface(() => {
         const heard = (host?: string): string[] =>
-          list.filter((one) => isNeighbour(one, localInterfaces(4, host)) && taken('lsd', [one]).length > 0)
+          list.filter(
+            (one) => isOnLocalNetwork(one, localInterfaces(4, host)) && taken('lsd', [one]).length > 0
+          )
         assert.deepEqual(heard(), column === 'neighbour' || column === 'private' ? list : [])
         assert.deepEqual(heard('127.0.0.1'), isLoopback ? list : [])
         if (column === 'public') {
           const [own] = localInterfaces(4)
           assert.ok(own !== undefined)
-          assert.ok(isNeighbour('9.9.9.9', [{ ...own, address: '9.9.9.1' }]))
+          assert.ok(isOnLocalNetwork('9.9.9.9', [{ ...own, address: '9.9.9.1' }]))
         }
       })
     })

@@ -19,7 +19,7 @@ class Holder {
         this.account.release(10)
         return true
       },
-      freed: () => void this.freed++
+      onFreed: () => void this.freed++
     })
   }
 

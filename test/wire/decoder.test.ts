@@ -300,7 +300,7 @@ test('the memory of a long payload is released, and that of a short one reused',
   assert.notEqual(long, last)
 })
 
-const works: [what: string, write: (batch: MessageBatch) => void, work: number, freeBytes: number][] = [
+const works: [what: string, write: (batch: MessageBatch) => void, work: number, creditBytes: number][] = [
   ['a keep-alive', (batch) => batch.keepAlive(), 1, 0],
   ['a have', (batch) => batch.index(messageIds.have, 1), 1, 0],
   ['a bitfield', (batch) => batch.payload(messageIds.bitfield, new Uint8Array(1)), 250, 0],
@@ -313,14 +313,14 @@ const works: [what: string, write: (batch: MessageBatch) => void, work: number, 
   ['a block into the provided memory', (batch) => pieceMessage(batch, 2, 0, new Uint8Array(9)), 0, 9],
   ['a block into other memory', (batch) => pieceMessage(batch, 3, 0, new Uint8Array(9)), 1, 0]
 ]
-for (const [what, write, work, freeBytes] of works) {
-  test(`${what} counts as ${work} of work and ${freeBytes} free bytes`, () => {
+for (const [what, write, work, creditBytes] of works) {
+  test(`${what} counts as ${work} of work and ${creditBytes} credited bytes`, () => {
     const onRange = (id: number, _piece: number, _offset: number, length: number): number =>
       length < 16384 ? 0 : id === messageIds.cancel ? -length : length
     const decoder = new WireDecoder({ ...recorder().handler, onRange }, defaultWireLimits)
     decoder.push(handshake)
     decoder.work = 0
     decoder.push(encode(write))
-    assert.deepEqual([decoder.work, decoder.freeBytes], [work, freeBytes])
+    assert.deepEqual([decoder.work, decoder.creditBytes], [work, creditBytes])
   })
 }

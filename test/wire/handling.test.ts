@@ -63,21 +63,27 @@ test('bytes of cancelled requests leave no debt', () => {
 })
 
 /** The milliseconds charged for a chunk whose messages took some by the clock. */
-const shares: [what: string, tookMs: number, work: number, freeBytes: number, least: number, most: number][] =
-  [
-    ['messages alone', 100, 10, 0, 100, 100.1],
-    ['messages among blocks', 100, 10, 204_800, 8, 10],
-    ['cancelled requests', 100, 1, -204_800, 100.2, 100.3],
-    ['requests for a byte each', 100, 10, -160_000, 100.1, 100.2]
-  ]
-for (const [what, tookMs, work, freeBytes, least, most] of shares) {
+const shares: [
+  what: string,
+  tookMs: number,
+  work: number,
+  creditBytes: number,
+  least: number,
+  most: number
+][] = [
+  ['messages alone', 100, 10, 0, 100, 100.1],
+  ['messages among blocks', 100, 10, 204_800, 8, 10],
+  ['cancelled requests', 100, 1, -204_800, 100.2, 100.3],
+  ['requests for a byte each', 100, 10, -160_000, 100.1, 100.2]
+]
+for (const [what, tookMs, work, creditBytes, least, most] of shares) {
   test(`${tookMs} ms of ${what} count as ${least} to ${most} ms`, (t) => {
     let now = 1e6
     t.mock.method(performance, 'now', () => now)
     const handling = new Handling(defaultWireLimits)
     handling.begin()
     now += tookMs
-    const ms = handling.end(17, work, freeBytes)
+    const ms = handling.end(17, work, creditBytes)
     assert.ok(ms >= least && ms <= most, `${ms} ms`)
   })
 }

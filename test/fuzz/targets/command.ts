@@ -12,7 +12,7 @@ import {
 } from '../../../lib/cli/shared-options.ts'
 import { readAddOptions, sourceArgument } from '../../../lib/cli/source-argument.ts'
 import { readRatio } from '../../../lib/cli/values.ts'
-import { indexTailBytes } from '../../../lib/stream/index-tail.ts'
+import { containerIndexBytes } from '../../../lib/stream/container-index.ts'
 import { contentType } from '../../../lib/torrent/content-type.ts'
 import { isTorrentError } from '../../../lib/util/errors.ts'
 import type { Check, Target } from '../target.ts'
@@ -82,7 +82,7 @@ export const command: Target = {
     attempt(() => matchesGlob(second, first))
     attempt(() => withUrl(splitCommand(text), 'http://127.0.0.1/').length)
     checkShown(text, check)
-    const tail = indexTailBytes(text, 1 << 30)
+    const tail = containerIndexBytes(text, 1 << 30)
     check.that(tail >= 0 && tail <= 1 << 30, 'the tail is longer than the file')
     outcomes.push(contentType(text).split('/')[0], tail > 0)
     return outcomes

@@ -1,7 +1,12 @@
 import path from 'node:path'
 import { reachesRecordFolder, spellsRecordFolder } from '../../../lib/metainfo/record-folder.ts'
 import { safeElement, safeName } from '../../../lib/metainfo/safe-path.ts'
-import { elementHasOthers, nameHasOthers, spellElement, spellName } from '../../../lib/metainfo/spelling.ts'
+import {
+  elementHasOtherSpellings,
+  nameHasOtherSpellings,
+  spellElement,
+  spellName
+} from '../../../lib/metainfo/spelling.ts'
 import { uniquePathSteps } from '../../../lib/metainfo/unique-paths.ts'
 import type { Check, Target } from '../target.ts'
 
@@ -49,10 +54,10 @@ export const safePath: Target = {
     const lines = splitBytes(input, 10)
     const results: unknown[] = []
     for (const windows of [false, true]) {
-      const requests: { elements: string[]; yields: boolean }[] = []
+      const requests: { elements: string[]; lowPriority: boolean }[] = []
       for (const line of lines.slice(0, 100)) {
         const elements = splitBytes(line, 47).flatMap((raw) => checkElement(raw, windows, check) ?? [])
-        if (elements.length > 0) requests.push({ elements, yields: line.length % 2 === 0 })
+        if (elements.length > 0) requests.push({ elements, lowPriority: line.length % 2 === 0 })
       }
       const paths = check.steps(uniquePathSteps(requests))
       check.equal(paths.length, requests.length, 'a path is missing')
@@ -79,7 +84,10 @@ function checkElement(raw: Uint8Array, windows: boolean, check: Check): string |
     if (named !== undefined) checkPath(named, check)
     check.that(spelled === undefined || !spelled.includes('/'), 'an element has a separator')
     if (spelling !== '0.2' && spelled !== spellElement(raw, '0.2', windows))
-      check.that(windows || elementHasOthers(raw) || nameHasOthers(raw), 'another spelling is not noticed')
+      check.that(
+        windows || elementHasOtherSpellings(raw) || nameHasOtherSpellings(raw),
+        'another spelling is not noticed'
+      )
   }
   if (element === undefined) return undefined
   checkPath(element, check)

@@ -1,11 +1,11 @@
 import { decodeDetailed } from '../../../lib/bencode/decode.ts'
 import { encode } from '../../../lib/bencode/encode.ts'
 import type { Metainfo } from '../../../lib/metainfo/metainfo.ts'
-import { parseInfo, parseInfoInTurns } from '../../../lib/metainfo/parse-info.ts'
+import { parseInfo, parseInfoInSlices } from '../../../lib/metainfo/parse-info.ts'
 import {
   formatTorrent,
   parseTorrent,
-  parseTorrentInTurns,
+  parseTorrentInSlices,
   parseTorrentSteps
 } from '../../../lib/metainfo/parse-torrent.ts'
 import { respellSteps } from '../../../lib/metainfo/respell.ts'
@@ -67,7 +67,7 @@ export const torrent: Target = {
   async run(input, check) {
     const fixed = withPieces(input)
     check.steps(parseTorrentSteps(fixed))
-    const metainfo = await check.turns(() => parseTorrentInTurns(fixed))
+    const metainfo = await check.turns(() => parseTorrentInSlices(fixed))
     checkMetainfo(metainfo, check)
     check.equal(parseTorrent(fixed), metainfo, 'sliced parsing gives another torrent')
     const again = parseTorrent(formatTorrent(metainfo))
@@ -90,7 +90,7 @@ export const info: Target = {
   maxBytes: 2 << 20,
   async run(input, check) {
     const bytes = infoOf(withPieces(input))
-    const metainfo = await check.turns(() => parseInfoInTurns(bytes))
+    const metainfo = await check.turns(() => parseInfoInSlices(bytes))
     checkMetainfo(metainfo, check)
     check.equal(parseInfo(bytes), metainfo, 'sliced parsing gives another torrent')
     for (const spelling of ['0.1', 'original'] as const) {

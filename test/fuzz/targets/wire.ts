@@ -75,10 +75,10 @@ function eventsOf(chunks: readonly Uint8Array[], givesMemory: boolean): string[]
   const tell = (name: string, ...values: unknown[]): number =>
     events.push(`${name} ${values.map(textOf).join(' ')}`)
   const faults = {
-    odd: (what: string) => void tell('odd', what),
-    listed: () => {},
-    choked: () => {},
-    introduced: () => {}
+    oddMessage: (what: string) => void tell('odd', what),
+    bulkMessage: () => {},
+    choke: () => {},
+    extendedHandshake: () => {}
   }
   const requests = {
     request(...values: number[]): number {

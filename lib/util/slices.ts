@@ -1,5 +1,5 @@
 /** Milliseconds of work after which the event loop must continue. */
-const shareMs = 6
+const turnMs = 6
 /** Maximum number of waiting tasks that continue in one turn. */
 const mostInTurn = 16
 
@@ -8,18 +8,18 @@ let turnAt: number | undefined
 const waiting: (() => void)[] = []
 
 /**
- * Asks for permission to do the next slice of long work. Returns undefined if this turn of the event loop
- * still has time and no other task waits, else a promise for a later turn; the longest waiting task comes
- * first. Skip the `await` if the result is undefined: while many tasks await it, none has worked yet, so all
- * of them would be allowed to continue in the same turn.
+ * Called between the slices of long work. Returns undefined if this turn of the event loop still has time and no
+ * other task waits, else a promise for a later turn; the longest waiting task comes first. Skip the `await` if the
+ * result is undefined: while many tasks await it, none has worked yet, so all of them would be allowed to continue
+ * in the same turn.
  */
-export function shareTurn(): Promise<void> | undefined {
+export function yieldToEventLoop(): Promise<void> | undefined {
   const now = performance.now()
   if (turnAt === undefined) {
     turnAt = now
     setImmediate(endTurn)
   }
-  if (now - turnAt < shareMs && waiting.length === 0) return undefined
+  if (now - turnAt < turnMs && waiting.length === 0) return undefined
   return new Promise((resolve) => waiting.push(resolve))
 }
 
@@ -35,7 +35,7 @@ function endTurn(): void {
 
 function beginNext(): void {
   // Runs in the next round of immediates, whose turn began with `endTurn`.
-  if (turnAt !== undefined && performance.now() - turnAt < shareMs) waiting.shift()?.()
+  if (turnAt !== undefined && performance.now() - turnAt < turnMs) waiting.shift()?.()
 }
 
 /** Work in slices: yields after each slice, and returns the result. */
@@ -53,10 +53,10 @@ export function runSteps<T>(steps: Steps<T>): T {
  * Runs the slices and yields to the event loop when a turn gets long; rejects with the signal's reason before
  * the next slice.
  */
-export async function runStepsInTurns<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+export async function runStepsInSlices<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   for (;;) {
-    const turn = shareTurn()
-    if (turn !== undefined) await turn
+    const pause = yieldToEventLoop()
+    if (pause !== undefined) await pause
     signal?.throwIfAborted()
     const { done, value } = steps.next()
     if (done === true) return value

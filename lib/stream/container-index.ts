@@ -6,7 +6,7 @@ const leastBytes = 64 << 10
 const mostBytes = 2 << 20
 
 /** Returns the number of bytes at the end of a file that a player is likely to read before it shows anything; 0 for other files. */
-export function indexTailBytes(name: string, length: number): number {
+export function containerIndexBytes(name: string, length: number): number {
   if (!indexed.has(path.extname(name).toLowerCase())) return 0
   return Math.min(length, Math.max(leastBytes, Math.min(mostBytes, Math.floor(length / 256))))
 }

@@ -17,7 +17,7 @@ const longerBy = 1.1
 const longerEveryMs = 200
 
 /** Decides the request queue depth of each peer: enough to keep its link full, without starving others. */
-export class Pipelines {
+export class QueueDepths {
   /** Current length of a queue in milliseconds while no stream is hungry. */
   #deepMs = deepMs
   #changedAt = 0

@@ -10,7 +10,7 @@ const idleSlotMs = 30_000
  * Returns interested peers in the order in which a seed unchokes them: first those that may keep their slot, fastest download first;
  * then those that wait, longest first; then those whose time in a slot is over.
  */
-export function byTurns(peers: readonly Peer[], quotaBytes: number, now: number): Peer[] {
+export function bySlotTime(peers: readonly Peer[], quotaBytes: number, now: number): Peer[] {
   const group = new Map(peers.map((peer) => [peer, groupOf(peer, quotaBytes, now)]))
   return [...peers].sort((a, b) => {
     const first = group.get(a) ?? 0

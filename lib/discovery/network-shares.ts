@@ -4,23 +4,23 @@ import { scopeOf } from './address-scope.ts'
 import { limits } from './limits.ts'
 
 /** A connection that may be evicted for a connection to another network. */
-export interface Seat {
+export interface CountedConnection {
   /** Returns whether it must stay although its network is above its share. */
   isNeeded(now: number): boolean
-  /** Closes the connection; its place is free at once. */
+  /** Closes the connection, which stops counting at once. */
   evict(): void
 }
 
 /**
- * Connections of a client by network (/24, in IPv6 /48), including local networks. A network may use places
+ * Connections of a client by network (/24, in IPv6 /48), including local networks. A network may use connections
  * that no other network wants; connections above its share are evicted for peers of networks with fewer.
  * Loopback and host names count as no network.
  */
-export class NetworkSeats {
+export class NetworkShares {
   /** Connections of one network that are never evicted for other networks. */
   readonly share: number
   /** Connections of each network, oldest first. */
-  readonly #networks = new LazyMap<string, Set<Seat>>()
+  readonly #networks = new LazyMap<string, Set<CountedConnection>>()
   #crowded = 0
 
   constructor(maxConnections: number) {
@@ -39,17 +39,18 @@ export class NetworkSeats {
   }
 
   /** Counts a connection to a host. Returns a function that counts its end, once. */
-  add(host: string, seat: Seat): () => void {
+  add(host: string, connection: CountedConnection): () => void {
     const network = networkOf(host)
     if (network === undefined) return () => {}
-    let seats = this.#networks.get(network)
-    if (seats === undefined) this.#networks.set(network, (seats = new Set()))
-    seats.add(seat)
-    if (seats.size === this.share + 1) this.#crowded++
+    let connections = this.#networks.get(network)
+    if (connections === undefined) this.#networks.set(network, (connections = new Set()))
+    connections.add(connection)
+    if (connections.size === this.share + 1) this.#crowded++
     return () => {
-      if (!seats.delete(seat)) return
-      if (seats.size === this.share) this.#crowded--
-      if (seats.size === 0 && this.#networks.get(network) === seats) this.#networks.delete(network)
+      if (!connections.delete(connection)) return
+      if (connections.size === this.share) this.#crowded--
+      if (connections.size === 0 && this.#networks.get(network) === connections)
+        this.#networks.delete(network)
     }
   }
 
@@ -57,16 +58,16 @@ export class NetworkSeats {
    * Returns the connection to evict for a new one to `host`: the oldest unneeded one of the largest network.
    * That network must be above its share, and must not become smaller than the network of `host`.
    */
-  toEvict(host: string, now: number): Seat | undefined {
+  toEvict(host: string, now: number): CountedConnection | undefined {
     if (!this.isCrowded) return undefined
     let most = Math.max(this.share, this.count(host) + 1)
-    let found: Seat | undefined
-    for (const seats of this.#networks.values()) {
-      if (seats.size <= most) continue
-      const seat = firstOf(seats, (one) => !one.isNeeded(now))
-      if (seat === undefined) continue
-      found = seat
-      most = seats.size
+    let found: CountedConnection | undefined
+    for (const connections of this.#networks.values()) {
+      if (connections.size <= most) continue
+      const connection = firstOf(connections, (one) => !one.isNeeded(now))
+      if (connection === undefined) continue
+      found = connection
+      most = connections.size
     }
     return found
   }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { ServerLimits } from './limits.ts'
 
 /** Answers the requests of a connection one at a time, so that pipelined requests do not open streams early. */
-export class Turns {
+export class RequestQueues {
   readonly #limits: Pick<ServerLimits, 'waiting' | 'waitingOfConnection'>
   readonly #onBusy: (socket: Socket, isBusy: boolean) => void
   readonly #queues = new WeakMap<Socket, (() => void)[]>()
@@ -23,7 +23,7 @@ export class Turns {
    * Calls `begin` when all earlier requests of the connection are answered; never if it closes first. Closes the connection when
    * too many requests wait, or when a request with a body would wait, because the body would have to be held in memory.
    */
-  take(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
+  enqueue(request: IncomingMessage, response: ServerResponse, begin: () => void): void {
     const { socket } = request
     const queue = this.#queues.get(socket)
     const start = (): void => {

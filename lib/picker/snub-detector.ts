@@ -17,10 +17,10 @@ const looksPerMs = 5
 const maxLookMs = 2000
 
 /** Finds peers that owe blocks for too long. */
-export class Lateness {
+export class SnubDetector {
   readonly #state: DownloadState
   /** Time of the last check. */
-  #lookedAt = Number.NEGATIVE_INFINITY
+  #checkedAt = Number.NEGATIVE_INFINITY
 
   constructor(state: DownloadState) {
     this.#state = state
@@ -28,13 +28,13 @@ export class Lateness {
 
   /** Whether the next check is due. */
   isDue(now: number): boolean {
-    return now >= this.#lookedAt + Math.min(maxLookMs, this.#state.readiness.busy.size / looksPerMs)
+    return now >= this.#checkedAt + Math.min(maxLookMs, this.#state.readiness.busy.size / looksPerMs)
   }
 
   /** Marks peers with overdue blocks as snubbed, and cancels the requests of those that stay overdue. */
-  look(now: number): void {
+  check(now: number): void {
     const state = this.#state
-    this.#lookedAt = now
+    this.#checkedAt = now
     state.looked(state.readiness.busy.size)
     for (const peer of state.readiness.busy) {
       if (peer.outstanding.length === 0) {

@@ -28,7 +28,7 @@ export function temporaryPath(path: string): string {
  */
 export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array): Promise<void> {
   await makeSyncedFolder(fs, dirname(path), 0o700)
-  await replaceUnlisted(fs, path, bytes)
+  await replaceWithoutFolderSync(fs, path, bytes)
   await syncTogether(fs, dirname(path))
 }
 
@@ -36,7 +36,7 @@ export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array
  * Replaces a file as {@link replaceFile} does, but in an existing folder that the caller syncs, once for many files. Concurrent
  * replacements of the same file need different `suffix`es. The file gets `mode`, by default that of private files.
  */
-export async function replaceUnlisted(
+export async function replaceWithoutFolderSync(
   fs: StorageFs,
   path: string,
   bytes: Uint8Array,

@@ -2,7 +2,7 @@ import { LazySet } from '../util/lazy-collections.ts'
 import { pickBackground, pickEndGame } from './background.ts'
 import type { DownloadState } from './download-state.ts'
 import type { PeerState } from './peer-state.ts'
-import { deepMs, Pipelines } from './pipelines.ts'
+import { deepMs, QueueDepths } from './queue-depths.ts'
 import { UrgentPlan } from './urgent-plan.ts'
 
 /** A stream counts as hungry while it lacks something that it needs within this time. */
@@ -19,10 +19,10 @@ const calmTickMs = 1000
 const maxIdleLooks = 64
 
 /** Sends requests to peers with room in their queues: blocks for readers first, then background blocks, then late blocks of other peers. */
-export class Filling {
+export class QueueFiller {
   readonly #state: DownloadState
   readonly #plan = new UrgentPlan()
-  readonly #pipelines = new Pipelines()
+  readonly #depths = new QueueDepths()
   /** Peers that have refused a piece and will be asked again. */
   readonly #refusing = new LazySet<PeerState>()
   #wakeAt = Number.POSITIVE_INFINITY
@@ -95,7 +95,7 @@ export class Filling {
   }
 
   #room(peer: PeerState, hungry: boolean): number {
-    return this.#pipelines.room(peer, this.#state.peers.size, hungry)
+    return this.#depths.room(peer, this.#state.peers.size, hungry)
   }
 
   /** Clears the refusals of a peer, so that it may be asked for everything again. */
@@ -113,11 +113,11 @@ export class Filling {
     const state = this.#state
     const hungry = this.isHungry(now)
     const room = this.#room(peer, hungry)
-    const refills = this.#pipelines.isWorthwhile(room, peer, hungry)
+    const refills = this.#depths.isWorthwhile(room, peer, hungry)
     if (refills && state.windows.size === 0) this.#fillBackground(peer, room, now)
     else if (refills) state.readiness.ready.add(peer)
     if (state.readiness.ready.size > 0) this.#fillReady(peer, hungry, false, now)
-    this.#pipelines.adapt(state.outOfMemory && this.#pipelines.isDry(peer), now)
+    this.#depths.adapt(state.outOfMemory && this.#depths.isDry(peer), now)
     this.#setWake(hungry, now)
   }
 
@@ -147,7 +147,7 @@ export class Filling {
 
   #topUp(peer: PeerState, hungry: boolean, now: number): void {
     const room = this.#room(peer, hungry)
-    if (this.#pipelines.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
+    if (this.#depths.isWorthwhile(room, peer, hungry)) this.#fillBackground(peer, room, now)
   }
 
   /** Requests up to `mostBlocks` blocks outside all windows from a peer. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { runSteps, runStepsInTurns, type Steps, shareTurn } from '../../lib/util/turn-share.ts'
+import { runSteps, runStepsInSlices, type Steps, yieldToEventLoop } from '../../lib/util/slices.ts'
 
 /** Blocks the event loop. */
 function hold(ms: number): void {
@@ -20,7 +20,7 @@ test('sliced work gives the same result as at once, and other work runs between 
   assert.equal(runSteps(counting(3, 0)), 3)
   let turns = 0
   let over = false
-  const work = runStepsInTurns(counting(5, 10)).finally(() => {
+  const work = runStepsInSlices(counting(5, 10)).finally(() => {
     over = true
   })
   while (!over) {
@@ -34,13 +34,13 @@ test('sliced work gives the same result as at once, and other work runs between 
 test('short work never waits, and the longest waiting work runs first', async () => {
   await setImmediate()
   await setImmediate()
-  assert.equal(shareTurn(), undefined)
+  assert.equal(yieldToEventLoop(), undefined)
   hold(30)
   const order: number[] = []
   const waits = [1, 2, 3].map(async (n) => {
-    const turn = shareTurn()
-    assert.ok(turn !== undefined)
-    await turn
+    const pause = yieldToEventLoop()
+    assert.ok(pause !== undefined)
+    await pause
     order.push(n)
   })
   await Promise.all(waits)
@@ -53,5 +53,5 @@ test('an error in a slice is that of the work', async () => {
     throw new Error('no')
   }
   assert.throws(() => runSteps(failing()), /no/)
-  await assert.rejects(runStepsInTurns(failing()), /no/)
+  await assert.rejects(runStepsInSlices(failing()), /no/)
 })

@@ -1,8 +1,8 @@
 import type { DHT } from '../dht/dht.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 
-/** Options of {@link DhtTurns}. */
-export interface DhtTurnsOptions {
+/** Options of {@link LookupScheduler}. */
+export interface LookupSchedulerOptions {
   /** Maximum number of concurrent look-ups; default 4. */
   readonly parallel?: number
   /** Milliseconds between the starts of two look-ups that are not urgent; default 250. */
@@ -34,7 +34,7 @@ interface Unconnected {
  * network: few at once, urgent ones first, and a gap between the others. Also holds members that sleep
  * between two look-ups.
  */
-export class DhtTurns {
+export class LookupScheduler {
   readonly #parallel: number
   readonly #gapMs: number
   readonly #timers: Timers
@@ -49,7 +49,7 @@ export class DhtTurns {
   #patientAt = Number.NEGATIVE_INFINITY
   #cancel: (() => void) | undefined
 
-  constructor({ parallel = 4, gapMs = 250, timers = systemTimers }: DhtTurnsOptions = {}) {
+  constructor({ parallel = 4, gapMs = 250, timers = systemTimers }: LookupSchedulerOptions = {}) {
     this.#parallel = parallel
     this.#gapMs = gapMs
     this.#timers = timers
