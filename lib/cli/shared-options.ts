@@ -5,7 +5,7 @@ import { stateFolder } from '../util/state-folder.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Options } from './option-spec.ts'
 import { usageError } from './usage-error.ts'
-import { readBytes, readHost, readPeer, readPort } from './values.ts'
+import { readBytes, readEncryption, readHost, readPeer, readPort } from './values.ts'
 
 /** Options of every command. */
 export const commonOptions: Options = {
@@ -32,6 +32,12 @@ export const clientOptions: Options = {
   },
   'no-pex': { type: 'boolean', help: 'do not exchange addresses of peers (PEX)' },
   'no-lsd': { type: 'boolean', help: 'do not look for peers in the local network (LSD)' },
+  encryption: {
+    type: 'string',
+    value: 'mode',
+    help: 'encryption of peer connections: off, allow, prefer or require',
+    byDefault: 'allow'
+  },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -86,6 +92,7 @@ export function readClientOptions(line: CommandLine): ClientOptions {
     dht: readDht(line),
     pex: !line.has('no-pex'),
     lsd: !line.has('no-lsd'),
+    encryption: line.value('encryption', readEncryption),
     downloadLimit: line.value('download-limit', readBytes),
     uploadLimit: line.value('upload-limit', readBytes)
   }

@@ -13,6 +13,10 @@ export interface Status {
   readonly peers?: number
   /** Number of peers from each source. */
   readonly peerSources?: Readonly<Record<string, number>>
+  /** Number of peers over each transport. */
+  readonly peerTransports?: Readonly<Record<string, number>>
+  /** Number of peers whose connection is encrypted, if only in its handshake. */
+  readonly encryptedPeers?: number
   /** Nodes in the DHT's routing table; undefined without DHT. */
   readonly dhtNodes?: number | undefined
   readonly timeRemainingMs?: number
@@ -47,7 +51,7 @@ export function statusText(status: Status): string {
 function statusParts(status: Status): string[] {
   const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
     status
-  const { peerSources = {}, dhtNodes } = status
+  const { peerSources = {}, peerTransports = {}, encryptedPeers = 0, dhtNodes } = status
   // Most important first.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
   if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
@@ -57,10 +61,21 @@ function statusParts(status: Status): string[] {
     parts.push(`${formatDuration(timeRemainingMs)} left`)
   }
   if (uploadSpeed !== undefined) parts.push(`up ${formatSpeed(uploadSpeed)}`)
-  const sources = Object.entries(peerSources).map(([source, count]) => `${count} ${source}`)
-  if (sources.length > 0) parts.push(`from ${sources.join(', ')}`)
+  if (sumOf(peerSources) > 0) parts.push(`from ${formatCounts(peerSources)}`)
+  if (sumOf(peerTransports) > 0) parts.push(`over ${formatCounts(peerTransports)}`)
+  if (encryptedPeers > 0) parts.push(`${encryptedPeers} encrypted`)
   if (dhtNodes !== undefined) parts.push(formatCount(dhtNodes, 'DHT node'))
   return parts
+}
+
+function sumOf(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, count) => sum + count, 0)
+}
+
+function formatCounts(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ')
 }
 
 function drawBar(progress: number, width: number): string {

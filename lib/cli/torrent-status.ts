@@ -1,4 +1,4 @@
-import type { Client, Torrent } from '../index.ts'
+import type { Client, PeerInfo, Torrent } from '../index.ts'
 import type { Status } from './status-line.ts'
 
 const labels: Readonly<Record<string, string>> = {
@@ -7,6 +7,8 @@ const labels: Readonly<Record<string, string>> = {
   idle: 'nothing selected',
   error: 'failed'
 }
+
+const transportNames: Readonly<Record<PeerInfo['transport'], string>> = { tcp: 'TCP', utp: 'uTP' }
 
 /** Returns the progress of a torrent's selected files. */
 export function statusOf(torrent: Torrent, client: Client): Status {
@@ -21,14 +23,19 @@ export function statusOf(torrent: Torrent, client: Client): Status {
     downloadSpeed: torrent.downloadSpeed,
     uploadSpeed: torrent.uploadSpeed,
     peers: peers.length,
-    peerSources: countBySource(peers),
+    peerSources: countBy(peers, ({ source }) => source),
+    peerTransports: countBy(peers, ({ transport }) => transportNames[transport]),
+    encryptedPeers: peers.filter(({ encryption }) => encryption !== 'none').length,
     dhtNodes: size === undefined ? undefined : size[4] + size[6],
     timeRemainingMs: torrent.timeRemaining
   }
 }
 
-function countBySource(peers: Torrent['peers']): Readonly<Record<string, number>> {
+function countBy(
+  peers: Torrent['peers'],
+  keyOf: (peer: PeerInfo) => string
+): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const { source } of peers) counts[source] = (counts[source] ?? 0) + 1
+  for (const peer of peers) counts[keyOf(peer)] = (counts[keyOf(peer)] ?? 0) + 1
   return counts
 }

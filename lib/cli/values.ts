@@ -1,3 +1,4 @@
+import type { ClientOptions } from '../index.ts'
 import { isIP, parseAddress } from '../util/address.ts'
 import { redactUrl } from '../util/redact.ts'
 import { usageError } from './usage-error.ts'
@@ -37,6 +38,16 @@ export function readRatio(option: string, text: string): number {
   if (!(ratio > 0))
     throw usageError(`--${option} '${text}' is not a ratio: write a number above 0, such as 1.5`)
   return ratio
+}
+
+/**
+ * Parses a mode of encryption; `off` is `false` of the option of the client.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function readEncryption(option: string, text: string): ClientOptions['encryption'] {
+  if (text === 'off') return false
+  if (text === 'allow' || text === 'prefer' || text === 'require') return text
+  throw usageError(`--${option} '${text}' is not a mode: write off, allow, prefer or require`)
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
-import type { DialVariant } from '../discovery/dial-variant.ts'
+import type { DialRules, DialVariant } from '../discovery/dial-variant.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { HashPool } from '../hash/hash-pool.ts'
@@ -40,6 +40,7 @@ export interface ClientServices {
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
+  readonly dials: DialRules
   port(): number
   changed(): void
   decide(): void
@@ -136,6 +137,10 @@ export class ClientHost implements TorrentHost {
 
   get localAddress(): string | undefined {
     return this.#services.localAddress
+  }
+
+  get dials(): DialRules {
+    return this.#services.dials
   }
 
   changed(): void {

@@ -96,6 +96,7 @@ export class Client extends EventEmitter<ClientEvents> {
     })
     this.#services.setEvents({
       find: (infoHash) => this.#registry.get(infoHash)?.swarm,
+      findNamed: (name) => this.#registry.findNamed(name),
       changed: () => {
         this.#queue.changed()
         this.#stateFolder?.list?.touch()

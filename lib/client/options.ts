@@ -1,3 +1,4 @@
+import { type Encryption, encryptions } from '../transport/mse/encryption.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { checkNoMore, checkOptionNames, checkType, isAmount } from '../util/options.ts'
@@ -71,18 +72,22 @@ export interface ClientOptions {
   readonly lsd?: boolean | undefined
   /** Exchanges peer addresses with peers (BEP 11); default `true`. Never used for private torrents. */
   readonly pex?: boolean | undefined
+  /**
+   * Encrypts connections to peers (MSE), because some peers demand it and some networks block or slow plain ones; default `'allow'`. It
+   * hides the protocol from an observer and is no protection of privacy. With `'require'`, only RC4 is used and peers without it are never
+   * connected. Trackers, DHT and web pages are not affected.
+   */
+  readonly encryption?: Encryption | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
   /** Not built yet: must be false or left out. */
   readonly natTraversal?: boolean | undefined
   /** Not built yet: must be false or left out. */
-  readonly encryption?: boolean | string | undefined
-  /** Not built yet: must be false or left out. */
   readonly proxy?: string | false | undefined
 }
 
 const switches = ['lsd', 'pex'] as const
-const notBuilt = ['utp', 'natTraversal', 'encryption', 'proxy'] as const
+const notBuilt = ['utp', 'natTraversal', 'proxy'] as const
 // Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,
@@ -152,6 +157,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
       }
     )
   }
+  checkEncryption(options.encryption)
   const { port, maxConnections, memoryLimit } = options
   if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535)) {
     throw refusal('port', `${show(port)} is no port: it must be a whole number from 0 to 65535`)
@@ -197,6 +203,11 @@ export function checkCount(name: string, count: number | undefined): void {
 export function checkGoal(name: string, value: number | undefined): void {
   if (value === undefined || isAmount(value)) return
   throw refusal(name, `${show(value)} must be a number of at least 0, or Infinity`)
+}
+
+function checkEncryption(encryption: ClientOptions['encryption']): void {
+  if (encryption === undefined || encryptions.includes(encryption)) return
+  throw refusal('encryption', `${show(encryption)} must be false, 'allow', 'prefer' or 'require'`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {

@@ -2,6 +2,8 @@ import { keyOfHash } from '../metainfo/info-hashes.ts'
 import { Torrent } from '../torrent/torrent.ts'
 import type { TorrentInit } from '../torrent/torrent-init.ts'
 import { TorrentSession } from '../torrent/torrent-session.ts'
+import { nameOf } from '../transport/mse/secrets.ts'
+import { fromHex, toHex } from '../util/bytes.ts'
 import { ClientHost, type ClientServices } from './client-host.ts'
 
 /** The services and listeners of a {@link Registry}. */
@@ -17,6 +19,8 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions
   readonly #sessions = new Map<string, TorrentSession>()
+  /** Info hashes by the names of the torrents in MSE handshakes. */
+  readonly #named = new Map<string, Uint8Array>()
   readonly #torrents = new WeakMap<TorrentSession, Torrent>()
   readonly #sessionsByTorrent = new WeakMap<Torrent, TorrentSession>()
   /** Sessions that a restart does not restore. */
@@ -50,6 +54,11 @@ export class Registry {
     return this.#sessions.get(keyOfHash(infoHash))
   }
 
+  /** Returns the info hash (20 bytes) of the torrent that has this name in MSE handshakes, or undefined. */
+  findNamed(name: Uint8Array): Uint8Array | undefined {
+    return this.#named.get(toHex(name))
+  }
+
   /** Returns the session of a torrent, or undefined if the torrent is not in the registry any more. */
   sessionOf(torrent: Torrent): TorrentSession | undefined {
     const session = this.#sessionsByTorrent.get(torrent)
@@ -75,6 +84,7 @@ export class Registry {
       closed: () => this.#closed(session)
     })
     this.#sessions.set(session.infoHash, session)
+    this.#named.set(...named(session))
     // The next run could not recreate the caller's storage.
     if (init.storage !== undefined) this.#notRestored.add(session)
     this.#waiting.set(session, 1)
@@ -149,6 +159,14 @@ export class Registry {
 
   #delete(session: TorrentSession): boolean {
     const { infoHash } = session
-    return this.#sessions.get(infoHash) === session && this.#sessions.delete(infoHash)
+    if (this.#sessions.get(infoHash) !== session) return false
+    this.#named.delete(named(session)[0])
+    return this.#sessions.delete(infoHash)
   }
+}
+
+/** Returns the name of a torrent in MSE handshakes, in hexadecimal, and its info hash. */
+function named(session: TorrentSession): [name: string, infoHash: Uint8Array] {
+  const infoHash = fromHex(session.infoHash) ?? new Uint8Array()
+  return [toHex(nameOf(infoHash)), infoHash]
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { hostKey } from '../discovery/address-scope.ts'
 import { ConnectionBudget } from '../discovery/connection-budget.ts'
+import type { DialRules } from '../discovery/dial-variant.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
@@ -11,13 +12,13 @@ import { StorageClaims } from '../storage/storage-claims.ts'
 import { Acceptor, type DialledTorrent } from '../swarm/acceptor.ts'
 import { MetadataMemory } from '../swarm/metadata-memory.ts'
 import { ServingTorrents } from '../swarm/serving-torrents.ts'
+import { peerSniffer } from '../swarm/sniff-peer.ts'
 import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
-import { sniffHandshake } from '../wire/sniff-handshake.ts'
 import type { ClientServices } from './client-host.ts'
 import { DhtService } from './dht-service.ts'
 import type { ClientOptions } from './options.ts'
@@ -31,6 +32,8 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
+  /** Returns the info hash (20 bytes) of the torrent with this name in MSE handshakes. */
+  findNamed(name: Uint8Array): Uint8Array | undefined
   /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
   /** Called when the queue must decide at once which torrents run. */
@@ -61,6 +64,7 @@ export class SharedServices implements ClientServices {
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
+  readonly dials: DialRules
   /** Resolves when the ports are open, or could not be opened, with a warning. Never rejects. */
   readonly listening: Promise<void>
   /** The client's option `path`: its data folder. */
@@ -69,7 +73,7 @@ export class SharedServices implements ClientServices {
 
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
-    const { host, maxConnections, state, pex = true, lsd = true, dht = true } = options
+    const { host, maxConnections, state, pex = true, lsd = true, dht = true, encryption = 'allow' } = options
     const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
@@ -78,6 +82,7 @@ export class SharedServices implements ClientServices {
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
     this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
     this.localAddress = host
+    this.dials = { encryption, transports: ['tcp'] }
     this.pex = pex
     const port = (): number => this.port()
     this.own = new OwnAddress(port)
@@ -90,11 +95,13 @@ export class SharedServices implements ClientServices {
     this.acceptor = new Acceptor({
       peerId: this.peerId,
       throttles: { download: this.download, upload: this.upload },
-      find: (infoHash) => this.#events?.find(infoHash)
+      find: (infoHash) => this.#events?.find(infoHash),
+      encryption,
+      findNamed: (name) => this.#events?.findNamed(name)
     })
     const ports = network.listen({
       port: options.port ?? 0,
-      sniff: sniffHandshake,
+      sniff: peerSniffer(encryption),
       refuses: (remote) => refusesConnection(hostKey(remote)),
       onConnection: (connection) => this.acceptor.accept(connection)
     })

@@ -15,12 +15,14 @@ import {
 } from './book-entry.ts'
 import { type CandidateInspection, inspectEntries } from './candidate-inspection.ts'
 import { type DialPace, dialKeys } from './dial-pace.ts'
-import { type DialVariant, variantsOf } from './dial-variant.ts'
+import { type DialRules, type DialVariant, variantsOf } from './dial-variant.ts'
 import { type HintedAddress, type Hints, hintsOf } from './hints.ts'
 import { limits } from './limits.ts'
 import { type PeerSource, peerSources } from './peer-source.ts'
 import { SourceReputation } from './source-reputation.ts'
 import { UnprovenPorts } from './unproven-ports.ts'
+
+const plainTcp: DialRules = { encryption: false, transports: ['tcp'] }
 
 /** A peer address worth dialling. */
 export interface Candidate {
@@ -41,8 +43,8 @@ export interface AddressBookOptions {
   readonly random: () => number
   /** Maximum number of addresses; default 1,000. */
   readonly limit?: number
-  /** Ways to dial an address, in order of preference; default plain TCP. */
-  readonly variants?: readonly DialVariant[]
+  /** Ways to dial an address; default plain TCP. */
+  readonly dials?: DialRules
   /** Ranks peers that are otherwise equal (BEP 40); without it, chance decides. */
   readonly own?: PeerPriorities
 }
@@ -77,16 +79,16 @@ export class AddressBook {
   readonly #forgotten = new LazySet<PeerSource>()
   readonly #reputation: SourceReputation
   readonly #own: PeerPriorities | undefined
-  readonly #variants: readonly DialVariant[] | undefined
+  readonly #dials: DialRules
   /** Earliest time at which an idle entry is ready; undefined when it must be recomputed. */
   #wakeAt: number | undefined
 
-  constructor({ random, limit = 1000, own, variants }: AddressBookOptions) {
+  constructor({ random, limit = 1000, own, dials = plainTcp }: AddressBookOptions) {
     this.#random = random
     this.#limit = limit
     this.#reputation = new SourceReputation(limit * limits.sourceShare)
     this.#own = own
-    this.#variants = variants
+    this.#dials = dials
   }
 
   /** Number of addresses, including those of connected peers. */
@@ -183,9 +185,15 @@ export class AddressBook {
       } else if (this.#random() * ++equals < 1) best = entry
     }
     if (best === undefined) return undefined
-    const { address, failures, hints, worked } = best
-    const variants = variantsOf(worked, this.#variants)
-    return { address, source: sourceOf(best), failures, hints: hintsOf(hints), variants }
+    const { address, failures, worked } = best
+    const hints = hintsOf(best.hints)
+    return {
+      address,
+      source: sourceOf(best),
+      failures,
+      hints,
+      variants: variantsOf(this.#dials, hints, worked)
+    }
   }
 
   /** Earliest time (ms, may be in the past) at which `next` returns an address, or `Infinity`. */

@@ -1,11 +1,23 @@
 import type { PeerAddress } from '../util/address.ts'
 
+/** The protocol that carries a connection. */
+export type TransportName = 'tcp' | 'utp'
+
+/**
+ * Encryption of a peer connection (MSE): none; of the handshake alone, so that the protocol is hidden at first
+ * glance; or of all bytes by RC4.
+ */
+export type ConnectionEncryption = 'none' | 'handshake' | 'rc4'
+
 /** A byte stream to a peer or server. */
 export interface Connection {
   /** Address of the other end. The port of an incoming connection is not the listen port of that peer. */
   readonly remote: PeerAddress
   /** Whether the other end dialled us. */
   readonly incoming: boolean
+  readonly transport: TransportName
+  /** Encryption between peers (MSE); TLS does not count. */
+  readonly encryption: ConnectionEncryption
   /** Bytes written that the system has not accepted yet. */
   readonly bytesQueued: number
   /** Maximum bytes of one `onReceive`; may be changed at any time. Undefined if it cannot be set. */

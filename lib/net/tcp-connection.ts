@@ -31,6 +31,8 @@ export class SocketReader {
 export class TcpConnection implements Connection, TurnReader {
   readonly remote: PeerAddress
   readonly incoming: boolean
+  readonly transport = 'tcp'
+  readonly encryption = 'none'
   receiveLength: number = Number.POSITIVE_INFINITY
   readonly #socket: Socket
   readonly #ownMemory: boolean

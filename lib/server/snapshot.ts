@@ -117,6 +117,8 @@ export function detail(torrent: Torrent): TorrentDetail {
       address: peer.address,
       client: peer.client ?? '',
       source: peer.incoming ? 'incoming' : peer.source,
+      transport: peer.transport,
+      encryption: peer.encryption,
       progress: peer.progress,
       downloadSpeed: Math.round(peer.downloadSpeed),
       uploadSpeed: Math.round(peer.uploadSpeed),

@@ -1,8 +1,12 @@
 import { setMaxListeners } from 'node:events'
 import type { Candidate } from '../discovery/address-book.ts'
-import type { DialVariant } from '../discovery/dial-variant.ts'
+import { type DialEnd, type DialVariant, variantsAfter } from '../discovery/dial-variant.ts'
 import { type InfoHashes, isNamedBy, wireHash } from '../metainfo/info-hashes.ts'
 import type { Connection } from '../net/connection.ts'
+import type { MseMethod } from '../transport/mse/encryption.ts'
+import { MseInitiator } from '../transport/mse/initiator.ts'
+import { keyPairs } from '../transport/mse/key-pair.ts'
+import { MseConnection } from '../transport/mse/mse-connection.ts'
 import { ThrottledConnection, type Throttles } from '../transport/throttled.ts'
 import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { debug } from '../util/debug.ts'
@@ -12,6 +16,9 @@ import type { WireOptions } from '../wire/wire-events.ts'
 import { type PeerConnection, PendingHandshakes } from './pending-handshakes.ts'
 
 const log = debug('dial')
+
+/** The methods that each kind of MSE dial offers. */
+const offers: Record<'mse' | 'rc4', readonly MseMethod[]> = { mse: ['plain', 'rc4'], rc4: ['rc4'] }
 
 /** Options of a {@link Connector}. */
 export interface ConnectorOptions {
@@ -44,8 +51,8 @@ export interface ConnectorEvents {
 
 /**
  * Dials candidates, one variant after another, and waits for the handshake. If an address cannot be reached, the next variant with
- * another transport follows. If the peer closes the connection before it sends a byte, the next variant follows, because clients that
- * require or refuse encryption do so. A peer that stays silent or has begun to answer is not dialled again.
+ * another transport follows. If the peer closes the connection before its handshake, the next variant that may succeed follows, because
+ * clients that require or refuse encryption do so. A peer that stays silent or has begun to answer is not dialled again.
  */
 export class Connector {
   readonly #options: ConnectorOptions
@@ -80,7 +87,8 @@ export class Connector {
     else void this.#dial(candidate, variant, others)
   }
 
-  #retry(candidate: Candidate, variants: readonly DialVariant[]): void {
+  #retry(candidate: Candidate, failed: DialVariant, left: readonly DialVariant[], end: DialEnd): void {
+    const variants = variantsAfter(failed, left, end)
     if (variants.length > 0 && !this.#closed) this.#events.onRetry(candidate)
     this.#next(candidate, variants)
   }
@@ -92,10 +100,7 @@ export class Connector {
       connection = await this.#options.dial(address, variant, this.#signal)
     } catch (error) {
       if (log.enabled) log('dial %s failed: %s', formatAddress(address), asError(error).message)
-      this.#retry(
-        candidate,
-        others.filter(({ transport }) => transport !== variant.transport)
-      )
+      this.#retry(candidate, variant, others, 'unreachable')
       return
     }
     if (this.#closed || !this.#events.isWanted(candidate)) {
@@ -113,6 +118,7 @@ export class Connector {
   ): void {
     const { infoHashes, peerId, throttles } = this.#options
     const wire = Wire.ofClient(this.#events.wireOptions())
+    const encrypted = this.#encrypt(connection, variant)
     /** Whether we closed the wire ourselves; then another variant would not help. */
     let isOurs = false
     const onError = (error: Error): void => {
@@ -120,26 +126,38 @@ export class Connector {
     }
     wire.on('error', onError)
     let isSelf = false
-    this.#pending.begin(connection).listen(new ThrottledConnection(connection, throttles), wire, {
-      onHandshake: (peer) => {
-        wire.off('error', onError)
-        if (isNamedBy(infoHashes, peer.infoHash)) this.#events.onConnected(candidate, variant, peer)
-        else {
-          wire.once('close', () => this.#events.onFailed(candidate))
-          wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+    this.#pending
+      .begin(connection)
+      .listen(new ThrottledConnection(encrypted ?? connection, throttles), wire, {
+        onHandshake: (peer) => {
+          wire.off('error', onError)
+          if (isNamedBy(infoHashes, peer.infoHash)) this.#events.onConnected(candidate, variant, peer)
+          else {
+            wire.once('close', () => this.#events.onFailed(candidate))
+            wire.destroy(new TorrentError('ERR_WIRE_PROTOCOL', 'the peer answered for another torrent'))
+          }
+        },
+        onSelf: () => {
+          isSelf = true
+          wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is this client'))
+        },
+        onEnd: () => {
+          if (isSelf) this.#events.onSelf(candidate)
+          else {
+            const end = isOurs || wire.received > 0 ? 'answered' : endOf(encrypted)
+            if (log.enabled) log('%s %s', formatAddress(candidate.address), explain(variant, end))
+            this.#retry(candidate, variant, others, end)
+          }
         }
-      },
-      onSelf: () => {
-        isSelf = true
-        wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'the peer is this client'))
-      },
-      onEnd: () => {
-        if (isSelf) this.#events.onSelf(candidate)
-        else if (isOurs || wire.received > 0) this.#events.onFailed(candidate)
-        else this.#retry(candidate, others)
-      }
-    })
+      })
     wire.handshake(wireHash(infoHashes), peerId)
+  }
+
+  #encrypt(connection: Connection, { encryption }: DialVariant): MseConnection | undefined {
+    if (encryption === 'plain') return undefined
+    const infoHash = wireHash(this.#options.infoHashes)
+    const methods = offers[encryption]
+    return new MseConnection(connection, new MseInitiator({ infoHash, methods, keyPair: keyPairs.take() }))
   }
 
   get #signal(): AbortSignal {
@@ -150,4 +168,16 @@ export class Connector {
     }
     return this.#abort.signal
   }
+}
+
+/** Returns how far a dial came that the peer ended without a byte of the BitTorrent protocol. */
+function endOf(encrypted: MseConnection | undefined): DialEnd {
+  if (encrypted === undefined || encrypted.heard === 'nothing') return 'closed'
+  return encrypted.heard === 'key' ? 'key' : 'answered'
+}
+
+function explain({ transport, encryption }: DialVariant, end: DialEnd): string {
+  const how = `${transport} ${encryption}`
+  if (end === 'closed') return `closed ${how} without an answer`
+  return end === 'key' ? `closed ${how} after its key` : `did not shake hands by ${how}`
 }

@@ -117,5 +117,6 @@ function flagsOf({ wire, connection }: Peer): number {
   if (peerSeeding || peerHandshake?.uploadOnly === true) flags |= pexFlags.uploadOnly
   if ((peerHandshake?.extensions.get('ut_holepunch') ?? 0) !== 0) flags |= pexFlags.holepunch
   if (!connection.incoming) flags |= pexFlags.reachable
+  if (connection.encryption !== 'none') flags |= pexFlags.encryption
   return flags
 }

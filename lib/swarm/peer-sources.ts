@@ -50,7 +50,7 @@ export class PeerSources {
   constructor(options: PeerSourcesOptions) {
     const { infoHash, host, isSeed, isHungry, counters, onPeers, onWarning } = options
     this.#options = options
-    this.book = new AddressBook({ random: Math.random, own: host.own })
+    this.book = new AddressBook({ random: Math.random, own: host.own, dials: host.dials })
     this.#discovery = new Discovery({ book: this.book, now: monotonicMs, onPeers, onWarning })
     this.#dht = new DhtLink({ dht: host.dht, discovery: this.#discovery, infoHash, isSeed, isHungry })
     this.trackers = new TrackerSet({

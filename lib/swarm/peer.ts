@@ -1,6 +1,6 @@
 import { hostKey, siteOf } from '../discovery/address-scope.ts'
 import type { PeerSource } from '../discovery/peer-source.ts'
-import type { Connection } from '../net/connection.ts'
+import type { Connection, ConnectionEncryption, TransportName } from '../net/connection.ts'
 import { formatAddress, isLoopback, type PeerAddress } from '../util/address.ts'
 import { toHex } from '../util/bytes.ts'
 import type { PeerNumber } from '../util/indices.ts'
@@ -24,6 +24,10 @@ export interface PeerInfo {
   readonly peerId: string
   /** Whether the peer dialled us. */
   readonly incoming: boolean
+  /** The protocol that carries the connection. */
+  readonly transport: TransportName
+  /** Encryption of the connection (MSE): none, of the handshake alone, or of all bytes by RC4. */
+  readonly encryption: ConnectionEncryption
   /** Source of the peer's address, or `incoming` if it dialled us. */
   readonly source: PeerSource
   /** Fraction of the torrent's pieces that it has, 0 to 1. */
@@ -114,6 +118,8 @@ export class Peer {
       client: wire.peerHandshake?.version ?? clientName(wire.peerId ?? new Uint8Array()),
       peerId: this.peerId,
       incoming: this.connection.incoming,
+      transport: this.connection.transport,
+      encryption: this.connection.encryption,
       source: this.source,
       progress: pieceCount === 0 ? 0 : wire.peerPieceTotal / pieceCount,
       downloaded: this.down.total,

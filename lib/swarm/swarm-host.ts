@@ -1,5 +1,5 @@
 import type { ConnectionBudget } from '../discovery/connection-budget.ts'
-import type { DialVariant } from '../discovery/dial-variant.ts'
+import type { DialRules, DialVariant } from '../discovery/dial-variant.ts'
 import type { Lsd } from '../discovery/lsd.ts'
 import type { OwnAddress } from '../discovery/own-address.ts'
 import type { Connection } from '../net/connection.ts'
@@ -53,6 +53,8 @@ export interface SwarmHost {
   readonly localAddress: string | undefined
   /** Rate limits of this torrent, inside those of the client; all its connections share them. */
   readonly throttles: { readonly download: Throttle; readonly upload: Throttle }
+  /** Ways to dial peers. */
+  readonly dials: DialRules
   /** Connects to a peer; rejects when the connection fails or `signal` aborts. */
   dial(address: PeerAddress, variant: DialVariant, signal: AbortSignal): Promise<Connection>
 }

@@ -2,6 +2,7 @@ import { formatAddress, type PeerAddress } from '../util/address.ts'
 import { cpuShare } from '../util/cpu-share.ts'
 import { HandlingBudget } from './handling-budget.ts'
 import { limits } from './limits.ts'
+import { limits as mseLimits } from './mse/limits.ts'
 
 /** The budgets of this process. */
 const ownBudget = new HandlingBudget(limits.handling)
@@ -25,6 +26,11 @@ export function refusesConnection(host: string): boolean {
   if (handlingBudgetOf(host).refuses(host)) return true
   if (!isShared(host)) ownBudget.add(host, limits.acceptedMs)
   return false
+}
+
+/** Counts a key exchange (MSE) against a host, unless the host is shared: the client limits all exchanges together. */
+export function countKeyExchange(host: string): void {
+  if (!isShared(host)) ownBudget.add(host, mseLimits.exchangeMs)
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Connection, ConnectionHandler } from '../net/connection.ts'
+import type { Connection, ConnectionEncryption, ConnectionHandler, TransportName } from '../net/connection.ts'
 import type { PeerAddress } from '../util/address.ts'
 import type { Throttle, ThrottleMember } from './throttle.ts'
 
@@ -59,6 +59,14 @@ export class ThrottledConnection implements Connection, ConnectionHandler {
 
   get incoming(): boolean {
     return this.#inner.incoming
+  }
+
+  get transport(): TransportName {
+    return this.#inner.transport
+  }
+
+  get encryption(): ConnectionEncryption {
+    return this.#inner.encryption
   }
 
   get bytesQueued(): number {

@@ -183,8 +183,14 @@ test('the status fits every width', () => {
   assert.equal(statusLine(status, 24), '50.0%  4.8 of 9.5 MiB')
   assert.equal(statusLine(status, 20), '50.0%  [====>      ]')
   assert.match(
-    statusText({ ...status, peerSources: { dht: 2, tracker: 1 }, dhtNodes: 120 }),
-    /3 peers.*from 2 dht, 1 tracker {2}120 DHT nodes$/
+    statusText({
+      ...status,
+      peerSources: { dht: 2, tracker: 1 },
+      peerTransports: { TCP: 2, uTP: 1 },
+      encryptedPeers: 1,
+      dhtNodes: 120
+    }),
+    /3 peers.*from 2 dht, 1 tracker {2}over 2 TCP, 1 uTP {2}1 encrypted {2}120 DHT nodes$/
   )
   assert.equal(statusText({ ...status, progress: 1 }), 'downloading 100%  9.5 MiB  3 peers  up 0 B/s')
   assert.equal(

@@ -218,3 +218,12 @@ test('each source of peers can be switched off', () => {
   assert.deepEqual(ways('--no-pex'), [true, false, true])
   assert.deepEqual(ways('--no-lsd'), [true, true, false])
 })
+
+test('the mode of encryption is passed on, and others are refused', () => {
+  const mode = (...args: string[]): unknown =>
+    readClientOptions(parseCommandLine('download', clientOptions, args)).encryption
+  assert.equal(mode(), undefined)
+  assert.equal(mode('--encryption', 'off'), false)
+  for (const name of ['allow', 'prefer', 'require']) assert.equal(mode('--encryption', name), name)
+  assert.throws(() => mode('--encryption', 'always'), { code: 'ERR_CLI_USAGE', message: /always/ })
+})

@@ -9,6 +9,7 @@ import { httpServer } from './targets/http-server.ts'
 import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
+import { mse } from './targets/mse.ts'
 import { safePath } from './targets/path.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
 import { ranges, request } from './targets/server.ts'
@@ -28,6 +29,7 @@ export const targets: readonly Target[] = [
   wire,
   extended,
   pex,
+  mse,
   httpReply,
   httpBody,
   udpTracker,

@@ -19,6 +19,7 @@ const client = new Client({
         natTraversal: false
       }),
   ...(task.uploadLimit === undefined ? {} : { uploadLimit: task.uploadLimit }),
+  ...(task.encryption === undefined ? {} : { encryption: task.encryption }),
   ...(task.state === undefined ? {} : { state: task.state })
 })
 client.on('warning', (warning) => console.error('warning', warning))
@@ -27,8 +28,12 @@ client.on('error', (error) => {
   process.exitCode = 1
 })
 const seen = new Set<string>()
+const kinds = new Set<string>()
 client.on('torrent', (added) => {
-  added.on('peer', ({ source, address }) => seen.add(`${source} ${address}`))
+  added.on('peer', ({ source, address, transport, encryption }) => {
+    seen.add(`${source} ${address}`)
+    kinds.add(`${transport} ${encryption}`)
+  })
 })
 const began = performance.now()
 const torrent = task.restored === true ? await restoredTorrent() : await addedTorrent()
@@ -49,6 +54,7 @@ const say = (event: ClientReport['event']) => {
     uploaded,
     progress,
     peers: [...seen],
+    kinds: [...kinds],
     ...(firstByteMs === undefined ? {} : { firstByteMs })
   } satisfies ClientReport)
   if (report !== said) console.log(report)

@@ -29,6 +29,8 @@ function acceptorOf(t: TestContext, options: Partial<AcceptorOptions> = {}) {
   const acceptor = new Acceptor({
     peerId: ownId,
     throttles: {},
+    encryption: false,
+    findNamed: () => undefined,
     find: (wanted) => (wanted.every((byte) => byte === 1) ? torrent : undefined),
     ...options
   })

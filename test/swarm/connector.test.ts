@@ -106,13 +106,13 @@ const rows: readonly (readonly [string, Readonly<Record<string, Answer>>, readon
   ],
   [
     'the peer ends the first before it has said anything',
-    { 'tcp plain': ends, 'tcp mse': answers },
-    ['tcp plain', 'retry', 'tcp mse', 'connected by tcp mse']
+    { 'tcp plain': ends, 'utp plain': answers },
+    ['tcp plain', 'retry', 'utp plain', 'connected by utp plain']
   ],
   [
     'the peer resets the first',
-    { 'tcp plain': resets, 'tcp mse': answers },
-    ['tcp plain', 'retry', 'tcp mse', 'connected by tcp mse']
+    { 'tcp plain': resets, 'utp plain': answers },
+    ['tcp plain', 'retry', 'utp plain', 'connected by utp plain']
   ],
   [
     'the first transport does not reach it',

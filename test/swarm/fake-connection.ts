@@ -16,6 +16,12 @@ export class FakeConnection implements Connection {
   readonly remote: { readonly host: string; readonly port: number }
   readonly incoming: boolean
   readonly bytesQueued = 0
+  readonly transport = 'tcp'
+  readonly encryption = 'none'
+  /** Called with a copy of all bytes that are written. */
+  onWrite: ((bytes: Uint8Array) => void) | undefined
+  /** Called once it is closed. */
+  onEnd: (() => void) | undefined
   /** Whether it was started. */
   started = false
   /** The error with which it was closed; undefined while it is open. */
@@ -54,7 +60,9 @@ export class FakeConnection implements Connection {
   }
 
   write(buffers: readonly Uint8Array[]): boolean {
-    for (const buffer of buffers) this.#written.push(buffer.slice())
+    const bytes = Buffer.concat(buffers)
+    this.#written.push(bytes)
+    this.onWrite?.(bytes)
     return true
   }
 
@@ -62,6 +70,7 @@ export class FakeConnection implements Connection {
     if (this.closed !== undefined) return
     this.closed = { error }
     queueMicrotask(() => this.#handler?.onClose(error))
+    this.onEnd?.()
   }
 
   /** Delivers bytes from the far end. */
@@ -80,6 +89,17 @@ export class FakeConnection implements Connection {
       chunk.fill(0xff)
     }
     this.#delivers = false
+  }
+}
+
+/** Joins the far ends of two connections: what one writes or closes, the other receives soon after. */
+export function joinFarEnds(a: FakeConnection, b: FakeConnection): void {
+  for (const [from, to] of [
+    [a, b],
+    [b, a]
+  ] as const) {
+    from.onWrite = (bytes) => setImmediate(() => to.feed(bytes))
+    from.onEnd = () => setImmediate(() => to.close())
   }
 }
 

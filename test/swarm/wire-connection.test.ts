@@ -190,6 +190,8 @@ function quietConnection(host: string, port: number, calls: string[]): Connectio
   return {
     remote: { host, port },
     incoming: true,
+    transport: 'tcp',
+    encryption: 'none',
     bytesQueued: 0,
     start: () => void calls.push('start'),
     close: () => void calls.push('close'),

@@ -9,6 +9,8 @@ import { until } from '../support/until.ts'
 
 /** One end of a connection in memory: `feed` delivers from the network, `out` holds written bytes. */
 class MemoryConnection implements Connection {
+  readonly transport = 'tcp'
+  readonly encryption = 'none'
   readonly remote = { host: '127.0.0.1', port: 1 }
   readonly incoming = false
   readonly bytesQueued = 0

@@ -27,6 +27,9 @@ function command(
     `--enable-peer-exchange=${finding?.pex ?? false}`,
     `--max-download-limit=${('downloadLimit' in rest && rest.downloadLimit) || 0}`,
     '--disable-ipv6=true',
+    ...(rest.cipher === undefined || rest.cipher === 'none'
+      ? []
+      : ['--bt-require-crypto=true', `--bt-min-crypto-level=${rest.cipher === 'rc4' ? 'arc4' : 'plain'}`]),
     '--file-allocation=none',
     '--bt-tracker-interval=2',
     '--summary-interval=0',
@@ -48,6 +51,8 @@ export const aria2: RealPeer = {
   speaksUdp: false,
   keepsNames: true,
   createsEmptyFiles: true,
+  // It cannot switch encryption off, but does without if the other side has none.
+  ciphers: ['none', 'handshake', 'rc4'],
 
   async seed(task: SeedTask): Promise<Running> {
     let seeding = false

@@ -1,7 +1,7 @@
 import { until } from '../../support/until.ts'
 import { systemPython } from '../support/need.ts'
 import { type Running, start } from '../support/process.ts'
-import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
+import type { Cipher, Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 // TCP only: both ends of libtorrent prefer uTP, which is no help on a link without loss.
 const script = `
@@ -9,7 +9,7 @@ import json, sys, time, libtorrent as lt
 task = json.loads(sys.argv[1])
 session = lt.session({'listen_interfaces': '%s:%d' % (task['host'], task['port']), 'enable_dht': task['dht'] != '', 'dht_bootstrap_nodes': task['dht'],
   'dht_announce_interval': 3, 'dht_restrict_routing_ips': False, 'dht_restrict_search_ips': False, 'enable_lsd': task['lsd'],
-  'enable_upnp': False, 'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False,
+  **task['encryption'], 'enable_upnp': False, 'enable_natpmp': False, 'enable_outgoing_utp': False, 'enable_incoming_utp': False,
   'allow_multiple_connections_per_ip': True, 'ssrf_mitigation': False, 'close_redundant_connections': True,
   'min_reconnect_time': 1, 'alert_mask': lt.alert.category_t.error_notification | lt.alert.category_t.peer_notification | lt.alert.category_t.connect_notification})
 params = lt.parse_magnet_uri(task['magnet']) if task['magnet'] else lt.add_torrent_params()
@@ -33,6 +33,14 @@ while True:
   time.sleep(0.05)
 `
 
+// Policies are 0 for forced, 1 for enabled and 2 for disabled; levels are 1 for the handshake and 2 for RC4.
+const encryption: Record<Cipher | 'any', object> = {
+  any: {},
+  none: { out_enc_policy: 2, in_enc_policy: 2 },
+  handshake: { out_enc_policy: 0, in_enc_policy: 0, allowed_enc_level: 1 },
+  rc4: { out_enc_policy: 0, in_enc_policy: 0, allowed_enc_level: 2, prefer_rc4: true }
+}
+
 function launch(
   name: string,
   { torrentPath, place, port, finding, ...rest }: SeedTask | LeechTask,
@@ -49,6 +57,7 @@ function launch(
     port,
     uploadLimit: ('uploadLimit' in rest && rest.uploadLimit) || 0,
     downloadLimit: ('downloadLimit' in rest && rest.downloadLimit) || 0,
+    encryption: encryption[rest.cipher ?? 'any'],
     lsd: finding?.lsd ?? false,
     dht: finding?.dht ?? ''
   }
@@ -90,6 +99,7 @@ export const libtorrent: Omit<RealPeer, 'seed'> & { seed(task: SeedTask): Promis
   speaksUdp: true,
   keepsNames: true,
   createsEmptyFiles: true,
+  ciphers: ['none', 'handshake', 'rc4'],
 
   async seed(task: SeedTask): Promise<SendingPeer> {
     const { running, seeding } = launch('libtorrent seeder', task, task.dataFolder)

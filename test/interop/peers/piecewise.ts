@@ -1,7 +1,8 @@
 import { fileURLToPath } from 'node:url'
+import type { Encryption } from '../../../lib/transport/mse/encryption.ts'
 import { until } from '../../support/until.ts'
 import { type Place, type Running, start, within } from '../support/process.ts'
-import type { Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
+import type { Cipher, Leeching, LeechTask, RealPeer, SeedTask } from './real-peer.ts'
 
 /** Input of the child program; see `run-client.ts`. */
 export interface ClientTask {
@@ -25,6 +26,7 @@ export interface ClientTask {
   readonly discovery?: boolean
   readonly lsd?: boolean
   readonly pex?: boolean
+  readonly encryption?: Encryption
   /** `host:port` of a DHT bootstrap node. */
   readonly dht?: string
   /** Bytes per second. */
@@ -46,6 +48,8 @@ export interface ClientReport {
   readonly progress: number
   /** All peers connected so far: `source host:port`. */
   readonly peers: readonly string[]
+  /** Transport and encryption of all connections so far. */
+  readonly kinds: readonly string[]
   /** Milliseconds from `add` to the first byte of the stream, if any. */
   readonly firstByteMs?: number
 }
@@ -89,6 +93,11 @@ export function startClient(
   }
 }
 
+/** Returns the option for a program of one cipher: the default, except that some programs cannot switch encryption off. */
+function encryptionFor(cipher: Cipher | undefined): Encryption {
+  return cipher === 'none' ? false : 'allow'
+}
+
 /** This library, in the same form as the others. */
 export const piecewise: RealPeer = {
   name: 'piecewise',
@@ -97,21 +106,38 @@ export const piecewise: RealPeer = {
   speaksUdp: true,
   keepsNames: true,
   createsEmptyFiles: true,
+  ciphers: ['none', 'rc4'],
 
-  async seed({ torrentPath, dataFolder, place, port, finding }: SeedTask): Promise<Running> {
-    const task = { torrent: torrentPath, folder: dataFolder, host: place.host, port, ...finding }
+  async seed({ torrentPath, dataFolder, place, port, finding, cipher }: SeedTask): Promise<Running> {
+    const task = {
+      torrent: torrentPath,
+      folder: dataFolder,
+      host: place.host,
+      port,
+      encryption: encryptionFor(cipher),
+      ...finding
+    }
     const client = startClient('piecewise seeder', place, task)
     await within('checking the data', client.done, { programs: [client] })
     return client
   },
 
-  async leech({ torrentPath, magnet, outFolder, place, port, finding }: LeechTask): Promise<Leeching> {
+  async leech({
+    torrentPath,
+    magnet,
+    outFolder,
+    place,
+    port,
+    finding,
+    cipher
+  }: LeechTask): Promise<Leeching> {
     const client = startClient('piecewise leecher', place, {
       torrent: magnet ?? torrentPath,
       folder: outFolder,
       host: place.host,
       port,
       stream: true,
+      encryption: encryptionFor(cipher),
       ...finding
     })
     const firstByteMs = (): number | undefined => client.report()?.firstByteMs

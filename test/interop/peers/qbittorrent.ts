@@ -26,6 +26,7 @@ Accepted=true
 Session\\Port=${port}
 Session\\InterfaceAddress=${place.host}
 Session\\BTProtocol=TCP
+Session\\Encryption=${rest.cipher === undefined ? 0 : rest.cipher === 'rc4' ? 1 : 2}
 Session\\DHTEnabled=${finding?.dht !== undefined}
 Session\\LSDEnabled=${finding?.lsd ?? false}
 Session\\PeXEnabled=${finding?.pex ?? false}
@@ -129,6 +130,7 @@ export const qbittorrent: RealPeer = {
   speaksUdp: true,
   keepsNames: true,
   createsEmptyFiles: true,
+  ciphers: ['none', 'rc4'],
 
   async seed(task: SeedTask): Promise<Running> {
     const { place } = task

@@ -12,6 +12,9 @@ export interface Finding {
   readonly dhtNodes?: readonly string[]
 }
 
+/** The only encryption that a program uses: none, of the handshake alone, or RC4 (MSE). */
+export type Cipher = 'none' | 'handshake' | 'rc4'
+
 /** A seeding task for a real program. */
 export interface SeedTask {
   readonly torrentPath: string
@@ -24,6 +27,8 @@ export interface SeedTask {
   /** Bytes per second; only libtorrent obeys it. */
   readonly uploadLimit?: number
   readonly finding?: Finding
+  /** Default: no encryption where the program can be told, as for most tests it does not matter. */
+  readonly cipher?: Cipher | undefined
 }
 
 /** A download task for a real program. */
@@ -39,6 +44,7 @@ export interface LeechTask {
   /** Bytes per second. */
   readonly downloadLimit?: number
   readonly finding?: Finding
+  readonly cipher?: Cipher | undefined
 }
 
 /** A downloading program. */
@@ -66,6 +72,8 @@ export interface RealPeer {
   readonly keepsNames: boolean
   /** Whether it creates empty files. */
   readonly createsEmptyFiles: boolean
+  /** Ciphers that a connection with it can be limited to. */
+  readonly ciphers: readonly Cipher[]
   /** Resolves when the data is checked and served. */
   seed(task: SeedTask): Promise<Running>
   leech(task: LeechTask): Promise<Leeching>

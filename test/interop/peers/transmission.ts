@@ -59,7 +59,7 @@ async function launch(
     'start-added-torrents': true,
     'trash-original-torrent-files': false,
     'message-level': 2,
-    encryption: 0
+    encryption: rest.cipher === 'rc4' ? 2 : 0
   }
   writeFileSync(path.join(config, 'settings.json'), JSON.stringify(settings))
   if (finding?.dht !== undefined) {
@@ -119,6 +119,7 @@ export const transmission: RealPeer = {
   speaksUdp: true,
   keepsNames: false,
   createsEmptyFiles: false,
+  ciphers: ['none', 'rc4'],
 
   async seed(task: SeedTask): Promise<Running> {
     const daemon = await launch('Transmission seeder', task)

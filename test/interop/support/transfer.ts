@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { startTracker } from '../peers/opentracker.ts'
-import { firstByteWords, freePort, type RealPeer } from '../peers/real-peer.ts'
+import { type Cipher, firstByteWords, freePort, type RealPeer } from '../peers/real-peer.ts'
 import { assertSameTree, infoHashOf, temporaryFolder, writeWithTracker } from './data.ts'
 import { openPlaces } from './namespaces.ts'
 import { needs } from './need.ts'
@@ -16,6 +16,12 @@ export interface Dataset {
   readonly torrentPath: string
 }
 
+/** The programs of a transfer; they run until the test ends. */
+export interface Transferred {
+  readonly seeder: Running
+  readonly leecher: Running
+}
+
 /** A transfer from one program, or this library, to another. */
 export interface Transfer {
   readonly seeder: RealPeer
@@ -26,6 +32,10 @@ export interface Transfer {
   /** Expected data of the leecher, if not the seeder's. */
   readonly expected?: string
   readonly timeoutMs?: number
+  /** Encryption of the program that is not this library. */
+  readonly cipher?: Cipher
+  /** Called when everything has arrived and is right. */
+  onDone?(programs: Transferred): void
 }
 
 /** Requirements of a transfer, as options for `test()`. */
@@ -59,15 +69,15 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
   mkdirSync(outFolder)
   const started = performance.now()
   const dataFolder = path.dirname(dataset.path)
-  programs.push(
-    await seeder.seed({
-      torrentPath,
-      dataFolder,
-      workFolder: folder,
-      place: places.a,
-      port: await freePort()
-    })
-  )
+  const source = await seeder.seed({
+    torrentPath,
+    dataFolder,
+    workFolder: folder,
+    place: places.a,
+    port: await freePort(),
+    cipher: plan.cipher
+  })
+  programs.push(source)
   const seeding = performance.now()
   const download = await leecher.leech({
     torrentPath,
@@ -75,7 +85,8 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
     outFolder,
     workFolder: folder,
     place: places.b,
-    port: await freePort()
+    port: await freePort(),
+    cipher: plan.cipher
   })
   programs.push(download)
   await within(`the download with ${leecher.name}`, download.done, {
@@ -87,4 +98,5 @@ export async function transfer(t: TestContext, dataset: Dataset, plan: Transfer)
   t.diagnostic(times + firstByteWords(download.firstByteMs?.()))
   const expected = plan.expected ?? dataset.path
   assertSameTree(path.join(outFolder, path.basename(dataset.path)), expected, leecher.createsEmptyFiles)
+  plan.onDone?.({ seeder: source, leecher: download })
 }
