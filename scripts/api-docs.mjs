@@ -46,7 +46,7 @@ function exportsOf(file) {
   return found.sort((a, b) => (a.exported < b.exported ? -1 : 1))
 }
 
-/** Returns the text of a declaration with its docstring; follows re-exports. */
+/** Returns the text of a declaration with its docstring, and the file; follows re-exports. */
 function declarationOf(file, local) {
   const text = readFileSync(file, 'utf8')
   const head = new RegExp(
@@ -54,13 +54,53 @@ function declarationOf(file, local) {
     'gm'
   )
   const all = [...text.matchAll(head)]
-  if (all.length > 0) return { comment: all[0][1], texts: all.map(([, , declaration]) => declaration.trim()) }
+  if (all.length > 0)
+    return { comment: all[0][1], texts: all.map(([, , declaration]) => declaration.trim()), file }
   const again = exportsOf(file).find(({ exported }) => exported === local)
   if (again === undefined) throw new Error(`${file} does not declare ${local}`)
   return declarationOf(again.file, again.local)
 }
 
-function describe(exported, { comment, texts }) {
+/** Returns the declaration of the class of this package that a class extends, or undefined. */
+function baseOf({ texts: [first], file }) {
+  const [, base] = /^(?:abstract )?class [^{]*? extends ([\w$]+)/.exec(first) ?? []
+  if (base === undefined) return undefined
+  const imports = /^import (?:type )?\{([^}]*)\} from '(\.[^']+)'/gm
+  for (const [, names, from] of readFileSync(file, 'utf8').matchAll(imports)) {
+    const isBase = names.split(',').some((one) => one.trim().replace(/^type /, '') === base)
+    if (isBase) return declarationOf(path.join(path.dirname(file), from.replace(/\.[jt]s$/, '.d.ts')), base)
+  }
+  return undefined
+}
+
+/** Returns the public members of a class or interface, without those of its base: name, signature and docstring. */
+function membersOf({ texts: [first] }) {
+  const members = []
+  for (const [, doc = '', member] of first.matchAll(
+    /^ {4}((?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n {4})?)((?!\/\*\*|\*|\}|#private)[^\n]*(?:\n {5,}[^\n]*|\n {4}\}[^\n]*)*)/gm
+  )) {
+    if (doc.includes('@internal') || /^private\b/.test(member)) continue
+    const signature = member.replace(/\s+/g, ' ').replace(/;\s*$/, '')
+    const [, name] = /^(?:(?:static|abstract|readonly|get|set) )*([\w$]+|\[[\w.]+\])/.exec(signature) ?? []
+    members.push({ name, signature, says: proseOf(doc) })
+  }
+  return members
+}
+
+/** Returns the members that a class has from classes of this package, except constructors and those that it overrides. */
+function inheritedBy(declaration, own) {
+  const base = baseOf(declaration)
+  if (base === undefined) return []
+  const names = new Set(['constructor', ...own.map(({ name }) => name)])
+  const members = membersOf(base)
+  return [
+    ...members.filter(({ name, signature }) => !names.has(name) && !/^protected\b/.test(signature)),
+    ...inheritedBy(base, [...own, ...members])
+  ]
+}
+
+function describe(exported, declaration) {
+  const { comment, texts } = declaration
   const [first] = texts
   const out = [`### ${exported}`, '']
   const prose = proseOf(comment)
@@ -71,14 +111,9 @@ function describe(exported, { comment, texts }) {
   }
   const [head] = /^[^{]*/.exec(first)
   out.push('```typescript', head.trim(), '```', '')
-  for (const [, doc = '', member] of first.matchAll(
-    /^ {4}((?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n {4})?)((?!\/\*\*|\*|\}|#private)[^\n]*(?:\n {5,}[^\n]*|\n {4}\}[^\n]*)*)/gm
-  )) {
-    if (doc.includes('@internal') || /^private\b/.test(member)) continue
-    const says = proseOf(doc)
-    const signature = member.replace(/\s+/g, ' ').replace(/;\s*$/, '')
+  const members = membersOf(declaration)
+  for (const { signature, says } of [...members, ...inheritedBy(declaration, members)])
     out.push(`- \`${signature}\`${says === '' ? '' : `  \n  ${says.replace(/\n(?!\n)/g, '\n  ')}`}`)
-  }
   out.push('')
   return out.join('\n')
 }

@@ -1,5 +1,6 @@
-import { rename, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { replaceWithoutFolderSync } from '../storage/atomic-write.ts'
+import { nodeFs, syncFolder } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { usageError } from './usage-error.ts'
 
@@ -14,16 +15,14 @@ export function checkOut(out: string, paths: readonly string[]): void {
 }
 
 /**
- * Writes a .torrent atomically.
+ * Writes a .torrent atomically; resolves when it is on disk.
  * @throws TorrentError ERR_STORAGE_WRITE when that fails.
  */
 export async function writeTorrent(out: string, bytes: Uint8Array): Promise<void> {
-  const temporary = `${out}.${process.pid}.tmp`
   try {
-    await writeFile(temporary, bytes)
-    await rename(temporary, out)
+    await replaceWithoutFolderSync(nodeFs, out, bytes, `.${process.pid}.tmp`, 0o666)
+    await syncFolder(nodeFs, path.dirname(out))
   } catch (cause) {
-    await rm(temporary, { force: true }).catch(() => {})
     throw new TorrentError('ERR_STORAGE_WRITE', `'${out}' could not be written: ${asError(cause).message}`, {
       cause
     })

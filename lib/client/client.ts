@@ -17,7 +17,7 @@ import { yieldToEventLoop } from '../util/slices.ts'
 import { emitSafely } from '../util/user-code.ts'
 import { checkAddOptions, checkSeedOptions, type SeedOptions } from './add-options.ts'
 import { DefaultFolders } from './default-folders.ts'
-import { type ClientOptions, checkLimit, checkOptions, refusal } from './options.ts'
+import { type ClientOptions, checkCount, checkLimit, checkOptions, refusal } from './options.ts'
 import type { TorrentSource } from './read-source.ts'
 import { Registry } from './registry.ts'
 import type { SeedData } from './seed-data.ts'
@@ -320,11 +320,13 @@ export class Client extends EventEmitter<ClientEvents> {
     return sessions.map((session) => this.#registry.torrentOf(session))
   }
 
-  /** Moves a torrent to another position in the queue. Position 0 is the first; an index beyond the last position means the last. */
+  /**
+   * Moves a torrent to another position in the queue. Position 0 is the first; an index beyond the last position means the last.
+   * @throws TorrentError ERR_CLIENT_OPTION unless the index is a whole number of at least 0, or Infinity.
+   */
   move(torrent: Torrent, index: number): void {
     checkTorrent(torrent)
-    if (typeof index !== 'number' || Number.isNaN(index))
-      throw refusal('index', `${show(index)} must be a number of at least 0`)
+    checkCount('index', index ?? Number.NaN)
     const session = this.#registry.sessionOf(torrent)
     if (session === undefined) return
     this.#registry.move(session, index)

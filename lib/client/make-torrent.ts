@@ -33,8 +33,9 @@ export class SeedCache {
 
   /** Takes the fingerprint of the files. Call it before they are hashed, so that a later change is detected. */
   async fingerprint({ files }: Scan, options: CreateOptions): Promise<Fingerprint> {
-    const { pieceLength, trackers, webSeeds, comment, createdBy, creationDate, source } = options
+    const { name, pieceLength, trackers, webSeeds, comment, createdBy, creationDate, source } = options
     const made = {
+      name,
       pieceLength,
       trackers,
       webSeeds,

@@ -196,7 +196,7 @@ export function checkLimit(name: string, bytesPerSecond: number | undefined): vo
 }
 
 /**
- * Throws unless a number of torrents is a whole number of at least 0, or Infinity; undefined passes.
+ * Throws unless a number of torrents, or a position among them, is a whole number of at least 0, or Infinity; undefined passes.
  * @throws TorrentError ERR_CLIENT_OPTION
  */
 export function checkCount(name: string, count: number | undefined): void {

@@ -131,10 +131,10 @@ export class Registry {
     return this.#removing.get(session) ?? (session.status === 'closed' ? session.close() : undefined)
   }
 
-  /** Moves a session to another position in the queue; 0 is the first. */
+  /** Moves a session to another position in the queue, from 0 on. */
   move(session: TorrentSession, index: number): void {
     const order = this.all.filter((other) => other !== session)
-    order.splice(Math.max(0, Math.trunc(index)), 0, session)
+    order.splice(index, 0, session)
     this.#sessions.clear()
     for (const one of order) this.#sessions.set(one.infoHash, one)
   }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { hashesOfKey } from '../metainfo/info-hashes.ts'
 import type { Range } from '../metainfo/layout.ts'
-import { asCount, asList, asString, JsonFields, parseRecordJson } from '../storage/json-fields.ts'
+import { asAmount, asCount, asList, asString, JsonFields, parseRecordJson } from '../storage/json-fields.ts'
 import type { Signer } from '../storage/record-seal.ts'
 import { withMac, withoutMac } from '../storage/signed-json.ts'
 import type { SavedTorrent } from '../torrent/saved-torrent.ts'
@@ -146,8 +146,8 @@ function readSaved(fields: JsonFields): SavedTorrent {
     private: fields.value('private') === true,
     uploaded: fields.count('uploaded'),
     downloaded: fields.count('downloaded'),
-    secondsActive: fields.count('secondsActive'),
-    secondsSeeding: fields.count('secondsSeeding'),
+    secondsActive: fields.amount('secondsActive'),
+    secondsSeeding: fields.amount('secondsSeeding'),
     completed: fields.value('completed') === true,
     addedMs: fields.count('addedMs')
   }
@@ -165,7 +165,7 @@ function pack(value: number | undefined): number | 'Infinity' | undefined {
 
 function unpack(value: unknown): number | undefined {
   if (value === undefined) return undefined
-  return value === 'Infinity' ? Number.POSITIVE_INFINITY : asCount(value)
+  return value === 'Infinity' ? Number.POSITIVE_INFINITY : asAmount(value)
 }
 
 function digest(body: string): string {

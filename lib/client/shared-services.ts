@@ -174,7 +174,7 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections, and gives a mapped port back. */
+  /** Stops accepting connections, and gives a mapped port back. Open connections are not affected, and may outlast the promise. */
   async unlisten(): Promise<void> {
     await Promise.all([this.network.unlisten(), this.nat?.close()])
   }

@@ -7,10 +7,11 @@ export const limits = {
    */
   portsPerHost: 4,
   /**
-   * Milliseconds for which an unanswered port counts: the longest back-off, so that a port stays counted
-   * while it is retried.
+   * Milliseconds for which an unanswered port counts: the longest back-off (an hour) and five minutes, in which the
+   * dial fails and the retry waits for its turn. A port thus stays counted while it is retried, and new ports of its host
+   * cannot take its place.
    */
-  portMs: 3_600_000,
+  portMs: 3_900_000,
   /** Unanswered dials to one host: a seedbox that shares ten torrents with us is dialled once for each. */
   hostDials: 10,
   /** Milliseconds after which one of these dials is forgiven: a host without peers gets ten dials a minute. */

@@ -19,6 +19,7 @@ export function openSegmentSync(path: string, folder: SegmentFolder | undefined)
   try {
     descriptor = openSync(path, flags)
   } catch (error) {
+    if (folder !== undefined && isLink(error)) throw moved(path)
     if (!isLeased(error) || !statSync(path).isFile()) throw error
     descriptor = openSync(path, flags & ~noBlock)
   }
@@ -35,8 +36,8 @@ export function openSegmentSync(path: string, folder: SegmentFolder | undefined)
 }
 
 /**
- * Opens a file for reading. With a `folder`, throws {@link movedCode} if the folder is gone or replaced or a folder below it is a symbolic
- * link, and ELOOP (on Windows {@link movedCode}) if the file itself is one. Without it, links are followed. Never blocks on a FIFO.
+ * Opens a file for reading. With a `folder`, throws {@link movedCode} if the folder is gone or replaced, or if the file or a folder between
+ * them is a symbolic link. Without it, links are followed. Never blocks on a FIFO.
  */
 export async function openSegment(path: string, folder: SegmentFolder | undefined): Promise<FileHandle> {
   const flags = flagsOf(folder)
@@ -44,6 +45,7 @@ export async function openSegment(path: string, folder: SegmentFolder | undefine
   try {
     handle = await open(path, flags)
   } catch (error) {
+    if (folder !== undefined && isLink(error)) throw moved(path)
     if (!isLeased(error) || !(await stat(path)).isFile()) throw error
     handle = await open(path, flags & ~noBlock)
   }
@@ -81,6 +83,11 @@ function checkStep(at: string, stats: BigIntStats, path: string, folder: Segment
 /** Returns whether an open failed with EAGAIN, as for a file leased by another program (Samba). A blocking open waits for the lease to end. */
 function isLeased(error: unknown): boolean {
   return systemCode(error) === 'EAGAIN'
+}
+
+/** Returns whether an open failed because the path is a symbolic link, which the flags refuse, or leads through too many. */
+function isLink(error: unknown): boolean {
+  return systemCode(error) === 'ELOOP'
 }
 
 function isGone(error: unknown): boolean {

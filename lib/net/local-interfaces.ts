@@ -6,7 +6,7 @@ import { commonPrefixBits } from '../util/bits.ts'
 export interface LocalInterface {
   readonly name: string
   readonly address: string
-  /** Length of the network prefix in bits. */
+  /** Length of the network prefix in bits; that of a single address when the system names none. */
   readonly prefixLength: number
   /** Whether it is a loopback interface. */
   readonly internal: boolean
@@ -24,8 +24,9 @@ export function localInterfaces(family: 4 | 6, host?: string): LocalInterface[] 
   for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
     for (const { family: of, address, cidr, internal, ...rest } of addresses) {
       if (of !== `IPv${family}`) continue
-      const prefixLength = Number(cidr?.split('/')[1] ?? family * 8)
-      const isAlone = prefixLength === (family === 4 ? 32 : 128)
+      const bits = family === 4 ? 32 : 128
+      const prefixLength = Number(cidr?.split('/')[1] ?? bits)
+      const isAlone = prefixLength === bits
       const canonical = canonicalHost(address)
       const isMeant = wanted === undefined ? !internal && !isAlone : isOneOf(wanted, canonical, internal)
       if (!isMeant) continue

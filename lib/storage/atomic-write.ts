@@ -34,17 +34,18 @@ export async function replaceFile(fs: StorageFs, path: string, bytes: Uint8Array
 
 /**
  * Replaces a file as {@link replaceFile} does, but in an existing folder that the caller syncs, once for many files. Concurrent
- * replacements of the same file need different `suffix`es.
+ * replacements of the same file need different `suffix`es. The file gets `mode`, by default that of private files.
  */
 export async function replaceWithoutFolderSync(
   fs: StorageFs,
   path: string,
   bytes: Uint8Array,
-  suffix = '.tmp'
+  suffix = '.tmp',
+  mode = 0o600
 ): Promise<void> {
   const next = `${path}${suffix}`
   try {
-    const handle = await fs.open(next, openFlags.replace, 0o600)
+    const handle = await fs.open(next, openFlags.replace, mode)
     try {
       await writeAll(handle, [bytes], 0)
       await handle.datasync()

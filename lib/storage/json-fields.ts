@@ -57,9 +57,14 @@ export class JsonFields {
     return value === undefined ? undefined : asString(value)
   }
 
-  /** Returns a number field from 0 to 2^53 - 1. */
+  /** Returns a whole number field from 0 to 2^53 - 1. */
   count(name: string): number {
     return asCount(this.value(name))
+  }
+
+  /** Returns a number field from 0 to 2^53 - 1, which may be a fraction. */
+  amount(name: string): number {
+    return asAmount(this.value(name))
   }
 
   /** Returns an array field. */
@@ -79,8 +84,14 @@ export function asString(value: unknown): string {
   return value
 }
 
-/** Returns the value; throws a TypeError unless it is a number from 0 to 2^53 - 1. */
+/** Returns the value; throws a TypeError unless it is a whole number from 0 to 2^53 - 1. */
 export function asCount(value: unknown): number {
+  if (!Number.isInteger(value)) throw new TypeError('not a whole number')
+  return asAmount(value)
+}
+
+/** Returns the value; throws a TypeError unless it is a number from 0 to 2^53 - 1. */
+export function asAmount(value: unknown): number {
   if (typeof value !== 'number' || !(value >= 0) || value > Number.MAX_SAFE_INTEGER)
     throw new TypeError('not a number from 0 to 2^53 - 1')
   // Turns -0, which JSON can express, into 0.

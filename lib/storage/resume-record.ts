@@ -156,7 +156,7 @@ function readRecord(fields: JsonFields): ResumeRecord {
     partial: new Map(fields.list('partial').map(unpackPartial)),
     uploaded: fields.count('uploaded'),
     downloaded: fields.count('downloaded'),
-    secondsActive: fields.count('secondsActive'),
+    secondsActive: fields.amount('secondsActive'),
     ...(selection === undefined ? {} : { selection: unpackSelection(new JsonFields(selection)) }),
     ...(spelling === undefined ? {} : { spelling }),
     ...(owned === undefined ? {} : { owned: fromBase64(owned) }),

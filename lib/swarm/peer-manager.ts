@@ -110,20 +110,21 @@ export class PeerManager {
   /** Accepts an incoming peer of this torrent, or closes it. Its wire must not have sent anything. */
   accept(peer: PeerConnection): void {
     const { connection, wire, peerId } = peer
+    const { remote } = connection
     // Check this first, or a peer that is already connected could evict others.
-    const mayJoin = this.#mayJoin(peerId, connection)
-    let release = mayJoin ? this.dialer.accept(connection.remote) : undefined
-    if (mayJoin && release === undefined && this.#makeRoom(connection.remote)) {
-      release = this.dialer.accept(connection.remote)
-    }
+    const refusal = this.#refusal(peerId, connection)
+    const mayJoin = refusal === undefined
+    let release = mayJoin ? this.dialer.accept(remote) : undefined
+    if (mayJoin && release === undefined && this.#makeRoom(remote)) release = this.dialer.accept(remote)
     if (release === undefined) {
-      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', 'there is no room for this peer'))
+      const isBanned = this.#options.book.isBanned(remote)
+      refuse(peer, refusal ?? (isBanned ? 'its host is banned' : 'there is no room for this peer'))
       return
     }
     this.#replaceTwin(peerId)
     const { infoHashes, peerId: ownId } = this.#options
     wire.handshake(wireHash(infoHashes), ownId, this.#options.wireOptions().dht)
-    const member = this.#add(peer, connection.remote, 'incoming', release)
+    const member = this.#add(peer, remote, 'incoming', release)
     wire.on('close', () => {
       member.release()
       this.#gone(member)
@@ -194,8 +195,8 @@ export class PeerManager {
   #connected({ address, source }: Candidate, variant: DialVariant, peer: PeerConnection): void {
     const { wire, connection, peerId } = peer
     const isAllowed = this.#options.allows(source)
-    const isWelcome = isAllowed && this.#mayJoin(peerId, connection)
-    this.dialer.connected(address, isWelcome, variant)
+    const refusal = isAllowed ? this.#refusal(peerId, connection) : 'the torrent is private'
+    this.dialer.connected(address, refusal === undefined, variant)
     let member: Member | undefined
     let isFault = false
     wire.on('error', (error) => {
@@ -208,11 +209,8 @@ export class PeerManager {
       this.dial()
       if (member !== undefined) this.#gone(member)
     })
-    if (!isWelcome) {
-      const reason = isAllowed
-        ? 'the peer, or too many peers of its host, are already connected'
-        : 'the torrent is private'
-      wire.destroy(new TorrentError('ERR_WIRE_CLOSED', reason))
+    if (refusal !== undefined) {
+      refuse(peer, refusal)
       return
     }
     this.#replaceTwin(peerId)
@@ -236,26 +234,27 @@ export class PeerManager {
   }
 
   /**
-   * Returns whether a peer may join: it is not connected yet, and its site (`siteOf`) has fewer than `limits.peersPerHost`
-   * peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has answered on the
-   * connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id stays. A new
-   * connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
+   * Returns why a peer may not join, or undefined if it may: it is not connected yet, and its site (`siteOf`) has fewer than
+   * `limits.peersPerHost` peers. When both sides dial each other at the same time, both must keep the same connection. If the peer has
+   * answered on the connection that we dialled, both use it, so it stays. Otherwise the connection dialled by the side with the higher id
+   * stays. A new connection replaces an old one only in this case and only from the same host, because any peer can claim a public id.
    */
-  #mayJoin(peerId: Uint8Array, connection: Connection): boolean {
+  #refusal(peerId: Uint8Array, connection: Connection): string | undefined {
+    const { peersPerHost } = limits
     const id = toHex(peerId)
     const site = siteOf(connection.remote.host)
-    let free: number = limits.peersPerHost
+    let ofSite = 0
     for (const peer of this.peers.values()) {
-      if (site !== undefined && peer.site === site && --free === 0) return false
+      if (site !== undefined && peer.site === site) ofSite++
       if (peer.peerId !== id) continue
       const crossed =
         peer.connection.incoming &&
         !connection.incoming &&
         peer.connection.remote.host === connection.remote.host &&
         monotonicMs() - peer.connectedAt < crossedMs
-      if (!crossed || id > toHex(this.#options.peerId)) return false
+      if (!crossed || id > toHex(this.#options.peerId)) return 'the peer is already connected'
     }
-    return true
+    return ofSite < peersPerHost ? undefined : `${peersPerHost} peers of its host are already connected`
   }
 
   /** Closes the other connection of a peer that may join. */
@@ -322,6 +321,18 @@ export class PeerManager {
     clearInterval(this.#tickTimer)
     this.#tickTimer = undefined
   }
+}
+
+/** Closes the connection of a peer that may not join, and logs why. */
+function refuse({ wire, connection: { remote, incoming } }: PeerConnection, reason: string): void {
+  if (log.enabled)
+    log(
+      '%s is refused, %s: %s',
+      formatAddress(remote),
+      incoming ? 'which dialled us' : 'which we dialled',
+      reason
+    )
+  wire.destroy(new TorrentError('ERR_WIRE_CLOSED', reason))
 }
 
 /** Logs the connection of a peer, and later when and why it ends. */

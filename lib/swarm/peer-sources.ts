@@ -12,7 +12,7 @@ import type { Peer } from './peer.ts'
 import { PeerExchange } from './peer-exchange.ts'
 import type { SwarmHost, TorrentDhtOptions } from './swarm-host.ts'
 import type { SwarmState } from './torrent-parts.ts'
-import { TrackerSet, type TrackerTiers } from './tracker-set.ts'
+import { newTiers, TrackerSet, type TrackerTiers } from './tracker-set.ts'
 
 /** Options and callbacks of {@link PeerSources}. */
 export interface PeerSourcesOptions extends TorrentDhtOptions {
@@ -119,16 +119,17 @@ export class PeerSources {
   }
 
   /**
-   * Adds trackers; announces begin with `start`. Returns whether any is new; before `start`, whether the list is not empty. URLs from the
-   * program may name any host.
+   * Adds trackers; announces begin with `start`. Returns whether any is new; before `start`, the trackers that the torrent names are not
+   * known yet. URLs from the program may name any host.
    */
   addTrackers(trackers: TrackerTiers, trust: Trust): boolean {
     if (trust === 'program') this.trackers.trust(trackers.flat())
     if (!this.#started) {
       // An announce now would report that everything is missing, and the torrent may still have to wait in the queue.
-      this.#earlyTrackers = [...this.#earlyTrackers, ...trackers]
-      this.#addedTrackers.push(...trackers.flat())
-      return trackers.length > 0
+      const tiers = newTiers(trackers, new Set(this.#addedTrackers))
+      this.#earlyTrackers = [...this.#earlyTrackers, ...tiers]
+      this.#addedTrackers.push(...tiers.flat())
+      return tiers.length > 0
     }
     const added = this.trackers.add(trackers)
     this.#addedTrackers.push(...added)

@@ -89,9 +89,7 @@ export class TrackerSet {
   add(trackers: TrackerTiers): string[] {
     if (this.#closing !== undefined) return []
     const known = new Set(this.#tiers.flat())
-    const tiers = trackers
-      .map((tier) => (typeof tier === 'string' ? [tier] : tier).filter((url) => !known.has(url)).slice())
-      .filter((tier) => tier.length > 0)
+    const tiers = newTiers(trackers, known)
     if (tiers.length === 0) return []
     // concat() allocates the exact length; push() would reserve room for more.
     this.#tiers = this.#tiers.concat(tiers)
@@ -181,6 +179,16 @@ export class TrackerSet {
     this.#announcements = this.#announcements.concat(announcement)
     onAnnouncement(announcement)
   }
+}
+
+/** Returns the tiers without URLs that are known or come twice, and without empty tiers. */
+export function newTiers(trackers: TrackerTiers, known: ReadonlySet<string>): string[][] {
+  const seen = new Set(known)
+  return trackers
+    .map((tier) =>
+      (typeof tier === 'string' ? [tier] : tier).filter((url) => !seen.has(url) && seen.add(url)).slice()
+    )
+    .filter((tier) => tier.length > 0)
 }
 
 /** Returns the status of a tracker that is not announced to. */

@@ -30,7 +30,7 @@ export function saveTorrent(parts: SavedParts): SavedTorrent {
   return {
     infoHash,
     infoHashV2,
-    name: known ? undefined : name,
+    name: known ? metadata.name : name,
     ...(select === undefined && selectOnly === undefined
       ? { select: saved?.select, selectOnly: saved?.selectOnly }
       : { select, selectOnly }),

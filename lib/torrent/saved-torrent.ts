@@ -9,7 +9,7 @@ export interface SavedTorrent {
   readonly infoHash: string
   /** The v2 info hash, 64 hexadecimal digits. */
   readonly infoHashV2?: string | undefined
-  /** Name until the metadata is known. */
+  /** Name of the file or folder, which a restored torrent shows until its metadata is read, or that of the magnet link. */
   readonly name?: string | undefined
   /** Folder for the data. */
   readonly path: string

@@ -37,7 +37,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   /** Adds a value, and drops the oldest unread one if the queue is full. Ignored after `end`. */
   push(value: T): void {
     if (this.#ended) return
-    if (this.#reader !== undefined) {
+    if (this.#reader !== undefined && this.#values === undefined) {
       this.#reader.value(value)
       return
     }
@@ -54,7 +54,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   end(error?: unknown): void {
     if (this.#ended) return
     this.#ended = true
-    if (this.#reader !== undefined) {
+    if (this.#reader !== undefined && this.#values === undefined) {
       const reader = this.#reader
       this.#reader = undefined
       reader.end(error)
@@ -74,11 +74,14 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
 
   /** Passes all values to a reader from now on, instead of `next()`: an idle reader costs no memory. */
   readBy(reader: QueueReader<T>): void {
-    const values = this.#values ?? []
-    this.#values = undefined
-    if (!this.#ended) this.#reader = reader
-    for (const value of values) reader.value(value)
-    if (!this.#ended) return
+    this.#reader = reader
+    // The reader may push, end or return meanwhile: while `#values` is set, both wait until the unread ones are passed on.
+    while (this.#values !== undefined) {
+      const value = this.#values.shift()
+      if (value === undefined) this.#values = undefined
+      else reader.value(value)
+    }
+    if (!this.#ended || this.#reader === undefined) return
     this.#reader = undefined
     const error = this.#error
     this.#error = undefined

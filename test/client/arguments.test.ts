@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { decode, decodeDetailed, decodePrefix, encode } from '../../lib/bencode.ts'
 import { DHT, immutableTarget, mutableTarget } from '../../lib/dht.ts'
@@ -12,8 +14,10 @@ import {
   parseTorrent
 } from '../../lib/metainfo.ts'
 import { createServer } from '../../lib/server.ts'
+import type { AddOptions } from '../../lib/torrent/torrent-options.ts'
 import { announce, announceTiers, scrape } from '../../lib/tracker.ts'
 import { Wire } from '../../lib/wire.ts'
+import { findRoot } from '../support/root.ts'
 import { turns } from '../support/turns.ts'
 import { Bench } from '../torrent/bench.ts'
 
@@ -155,6 +159,7 @@ test('options of every call refuse values of the wrong type', { timeout: 60_000 
     storage: nothing,
     signal: nothing,
     verify: isFlag,
+    overwrite: isFlag,
     paused: isFlag,
     seedRatio: isAmount,
     seedTime: isAmount,
@@ -297,7 +302,7 @@ test('methods of client, torrent, file and stream refuse invalid values', {
     'client.move': { call: (value) => client.move(value, 0), takes: (value) => typeof value === 'string' },
     'client.move to': {
       call: (value) => client.move(torrent, value),
-      takes: (value) => typeof value === 'number' && !Number.isNaN(value)
+      takes: amount
     },
     ...Object.fromEntries(
       ['downloadLimit', 'uploadLimit', 'maxActiveDownloads', 'maxActiveSeeds', 'seedRatio', 'seedTime'].map(
@@ -524,4 +529,53 @@ test('a file is not selected by its path, and the error says how', async (t) => 
     code: 'ERR_TORRENT_SELECT',
     message: /torrent\.files\.find\(\(\{ path \}\) => path === 'film\.mkv'\)/
   })
+})
+
+/** Returns the options in the first column of a table of docs/options.md. */
+function documented(table: string): string[] {
+  const text = readFileSync(path.join(findRoot(), 'docs/options.md'), 'utf8')
+  const [, rows = ''] = new RegExp(`^\\| option of \`${table}\` .*\\n((?:\\|.*\\n)+)`, 'm').exec(text) ?? []
+  return rows
+    .split('\n')
+    .flatMap((row) => [...(row.split('|')[1] ?? '').matchAll(/`(\w+)`/g)].map(([, name = '']) => name))
+}
+
+test('add takes every option of its documentation, and no other', async (t) => {
+  const bench = new Bench(t)
+  const sample = await bench.sample({ 'film.mkv': 50_000 })
+  const client = bench.client()
+  const values: Readonly<Required<AddOptions>> = {
+    path: bench.folder(),
+    select: [0],
+    trackers: [url],
+    peers: ['127.0.0.1:1'],
+    trust: 'program',
+    storage: new MemoryStorage(),
+    signal: new AbortController().signal,
+    verify: true,
+    overwrite: true,
+    paused: true,
+    downloadLimit: 1,
+    uploadLimit: 1,
+    superSeeding: true,
+    seedRatio: 1,
+    seedTime: 1
+  }
+  const names = Object.keys(values)
+  assert.deepEqual(documented('add').sort(), [...names].sort())
+  for (const [name, value] of Object.entries(values))
+    await client.remove(await client.add(sample.bytes, { path: bench.folder(), [name]: value }))
+  await client.remove(await client.add(sample.bytes, { ...values, storage: new MemoryStorage() }))
+  const ofClient = documented('Client')
+  assert.ok(ofClient.length > 10)
+  for (const name of [...ofClient, 'name', 'comment', 'deleteFiles', 'toString', '__proto__x']) {
+    if (names.includes(name)) continue
+    await assert.rejects(
+      client.add(sample.bytes, { [name]: undefined } as never),
+      /there is no such option/,
+      name
+    )
+  }
+  for (const name of names.filter((one) => !ofClient.includes(one)))
+    assert.throws(() => new Client({ [name]: undefined } as never), /one of the options of add/, name)
 })

@@ -428,3 +428,40 @@ test('unchanged files are seeded again without hashing', async (t) => {
   writeFileSync(path.join(state, kept), 'torn')
   for (const options of [{}, { private: true }]) await seed(options)
 })
+
+test('the same file is seeded under another name, and again under its own', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const file = (await bench.sample({ 'film.bin': 200_000 })).root
+  let hashed = 0
+  const seed = async (name?: string): Promise<string> => {
+    hashed = 0
+    await using client = bench.client({ state, restore: false })
+    const torrent = await client.seed(file, {
+      ...(name !== undefined && { name }),
+      onProgress: () => hashed++
+    })
+    assert.equal(torrent.name, name ?? 'film.bin')
+    return torrent.infoHash
+  }
+  const infoHash = await seed()
+  const other = await seed('other.bin')
+  assert.notEqual(other, infoHash)
+  assert.equal(await seed(), infoHash)
+  assert.equal(hashed, 0)
+  assert.equal(await seed('other.bin'), other)
+  assert.equal(hashed, 0)
+})
+
+test('a restored torrent has its name before its metadata is read', async (t) => {
+  const bench = new Bench(t)
+  const state = bench.folder()
+  const first = bench.client({ state })
+  await first.add((await bench.sample({ 'film.mkv': 50_000 })).bytes, { path: bench.folder() })
+  await first.close()
+  const second = bench.client({ state })
+  const names: string[] = []
+  second.on('torrent', ({ name, status }) => names.push(`${status} ${name}`))
+  await second.restored()
+  assert.deepEqual(names, ['metadata film.mkv'])
+})

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs'
 import { mkdir, open, rename, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
+import { writeTorrent } from '../../lib/cli/write-torrent.ts'
 import { loadDhtState, saveDhtState } from '../../lib/client/dht-state.ts'
 import { FolderLock } from '../../lib/client/folder-lock.ts'
 import { SeedCache } from '../../lib/client/make-torrent.ts'
@@ -504,6 +505,25 @@ const seeds: Writer = {
   }
 }
 
+// ---- the command ----
+
+const ofCommand: Writer = {
+  name: '.torrent of the command',
+  async before(folder) {
+    await writeFile(join(folder, 'film.torrent'), '')
+  },
+  async run(folder, step) {
+    for (const fact of ['1', '2'])
+      await step(fact, () => writeTorrent(join(folder, 'film.torrent'), pattern(0, 1000 * Number(fact))))
+  },
+  async after(folder, progress) {
+    const bytes = readFileSync(join(folder, 'film.torrent'))
+    const found = String(bytes.length / 1000)
+    assert.ok(possible(progress, '0').includes(found), found)
+    assert.deepEqual(bytes, Buffer.from(pattern(0, bytes.length)))
+  }
+}
+
 for (const writer of [
   ...records,
   torrents,
@@ -515,7 +535,8 @@ for (const writer of [
   files,
   young,
   dht,
-  seeds
+  seeds,
+  ofCommand
 ])
   testWriter(writer)
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import { AddressBook } from '../../lib/discovery/address-book.ts'
+import { backOffMs } from '../../lib/discovery/back-off.ts'
 import { ConnectionBudget } from '../../lib/discovery/connection-budget.ts'
-import { DialPace, dialKeys } from '../../lib/discovery/dial-pace.ts'
+import { type DialKeys, DialPace, dialKeys } from '../../lib/discovery/dial-pace.ts'
 import { Dialer } from '../../lib/discovery/dialer.ts'
 import { limits } from '../../lib/discovery/limits.ts'
 import { type PeerSource, peerSources } from '../../lib/discovery/peer-source.ts'
@@ -173,6 +174,20 @@ test('a port that the program names as well is limited no longer', () => {
   assert.equal(book.wakeAt, limits.portMs)
   book.add({ host, port: 9 }, 'manual', now)
   assert.equal(book.next(now, pace)?.address.port, 9)
+})
+
+test('a port keeps its place until it is retried after the longest back-off', () => {
+  const pace = new DialPace()
+  const keysOf = (port: number): DialKeys => dialKeys({ host: '203.0.113.7', port }) ?? assert.fail()
+  const longest = Math.max(...backOffMs)
+  pace.began(keysOf(1), 0)
+  for (let port = 2; port <= limits.portsPerHost; port++) pace.began(keysOf(port), longest - minuteMs)
+  // The back-off begins when the dial has failed, and the retry may wait for the limits of its host and network.
+  const at = longest + minuteMs
+  assert.ok(pace.readyAt(keysOf(9), at) > at, 'the host has its four ports')
+  assert.equal(pace.readyAt(keysOf(1), at), at)
+  pace.began(keysOf(1), at)
+  assert.ok(pace.readyAt(keysOf(9), at + minuteMs) > at + minuteMs)
 })
 
 test('the record of dials is bounded', () => {

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { syncBuiltinESMExports } from 'node:module'
+import os from 'node:os'
 import test from 'node:test'
 import { localInterfaces, sharesNetwork } from '../../lib/net/local-interfaces.ts'
 
@@ -26,4 +28,24 @@ test('an address is in the network of an interface whose prefix it shares, to th
   assert.equal(sharesNetwork('fd00:0:0:ffff::2', six), true)
   assert.equal(sharesNetwork('fd00:0:0:7fff::1', six), false)
   assert.equal(sharesNetwork('10.1.64.1', []), false)
+})
+
+test('an interface without a known prefix reaches no network but itself', (t) => {
+  const address = { netmask: '', mac: '', internal: false, cidr: null }
+  t.mock.method(os, 'networkInterfaces', () => ({
+    odd: [
+      { ...address, family: 'IPv4', address: '10.1.2.3' },
+      { ...address, family: 'IPv6', address: 'fd00::1', scopeid: 0 }
+    ]
+  }))
+  syncBuiltinESMExports()
+  t.after(() => {
+    t.mock.restoreAll()
+    syncBuiltinESMExports()
+  })
+  assert.deepEqual([...localInterfaces(4), ...localInterfaces(6)], [])
+  const four = localInterfaces(4, '10.1.2.3')
+  assert.deepEqual([sharesNetwork('10.1.2.3', four), sharesNetwork('10.1.2.2', four)], [true, false])
+  const six = localInterfaces(6, 'fd00::1')
+  assert.deepEqual([sharesNetwork('fd00::1', six), sharesNetwork('fd00::2', six)], [true, false])
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -211,6 +211,33 @@ checkTest(
     await again.open(layout, [false, false, false, false])
     const last = layout.pieceCount - 1
     assert.deepEqual(await make({ storage: again }).check([0, last]), { good: 1, bad: 1 })
+    await again.close()
+  }
+)
+
+checkTest(
+  'files',
+  'a file that a link replaced is checked where the storage has it',
+  async ({ storage, root, make }) => {
+    renameSync(join(root, 't/a'), join(root, 'moved'))
+    symlinkSync(join(root, 'moved'), join(root, 't/a'))
+    // The storage still has the file open that it wrote.
+    assert.deepEqual(await make().check([0]), { good: 1, bad: 0 })
+    await storage.close()
+    const again = new FileStorage({ path: root, partsPath: join(root, 'parts') })
+    rmSync(join(root, 't/a'))
+    renameSync(join(root, 'moved'), join(root, 't/a'))
+    await again.open(
+      layout,
+      layout.files.map((_, index) => index !== 3)
+    )
+    renameSync(join(root, 't/a'), join(root, 'moved'))
+    symlinkSync(join(root, 'moved'), join(root, 't/a'))
+    const faults: unknown[] = []
+    const summary = await make({ storage: again }).check([0], {
+      onResult: (_piece, _ok, error) => faults.push((error as TorrentError | undefined)?.code)
+    })
+    assert.deepEqual([summary, faults], [{ good: 0, bad: 1 }, ['ERR_STORAGE_PATH']])
     await again.close()
   }
 )

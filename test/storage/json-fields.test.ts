@@ -28,16 +28,21 @@ test('brackets within texts are no nesting', () => {
   assert.deepEqual(parseRecordJson(JSON.stringify(value)), value)
 })
 
-test('a count is a number of at least 0, and -0 is 0', () => {
-  const fields = (json: string): JsonFields => new JsonFields(JSON.parse(`{"count":${json}}`))
-  for (const [json, count] of [
+test('a count is a whole number of at least 0, an amount any number, and -0 is 0', () => {
+  const fields = (json: string): JsonFields => new JsonFields(JSON.parse(`{"n":${json}}`))
+  for (const [json, number] of [
     ['0', 0],
     ['-0', 0],
     ['-0.0', 0],
-    ['7.5', 7.5]
-  ] as const)
-    assert.ok(Object.is(fields(json).count('count'), count), json)
+    ['7.0', 7]
+  ] as const) {
+    assert.ok(Object.is(fields(json).count('n'), number), json)
+    assert.ok(Object.is(fields(json).amount('n'), number), json)
+  }
+  assert.equal(fields('7.5').amount('n'), 7.5)
+  assert.throws(() => fields('7.5').count('n'), TypeError)
   for (const json of ['-1', '1e300', '"1"', 'null', '[]']) {
-    assert.throws(() => fields(json).count('count'), TypeError, json)
+    assert.throws(() => fields(json).count('n'), TypeError, json)
+    assert.throws(() => fields(json).amount('n'), TypeError, json)
   }
 })

@@ -100,6 +100,29 @@ test('a peer whose source became forbidden during its handshake is disconnected'
   assert.equal(arrivals.here.length, 1)
 })
 
+test('a refused peer is closed with the reason', async (t) => {
+  const { arrivals } = swarmOf(t)
+  for (let id = 1; id <= limits.peersPerHost; id++) await arrivals.arrive(host, { id })
+  await arrivals.arrive(host, { id: 1 })
+  await arrivals.arrive(host, { id: 99 })
+  arrivals.manager.ban('198.51.100.1')
+  await arrivals.arrive('198.51.100.1', { id: 100 })
+  await settled()
+  const { arrivals: full } = swarmOf(t, { budget: new ConnectionBudget({ maxConnections: 1 }) })
+  await full.arrive(host, { id: 1 })
+  await full.arrive('198.51.100.1', { id: 2 })
+  await settled()
+  assert.deepEqual(
+    [...arrivals.reasons, ...full.reasons],
+    [
+      'the peer is already connected',
+      `${limits.peersPerHost} peers of its host are already connected`,
+      'its host is banned',
+      'there is no room for this peer'
+    ]
+  )
+})
+
 test('a banned host is disconnected, neither dialled nor accepted again, and evicts no peer', async (t) => {
   const own = { priority: (address: { host: string }) => (address.host === host ? 9 : 1) }
   const { bench, book, arrivals, dial } = swarmOf(t, {

@@ -58,3 +58,13 @@ test('a torrent that starts paused asks only for its metadata', async () => {
   assert.deepEqual([...asked], [])
   await sources.close()
 })
+
+test('a tracker that is added twice before the start is remembered once', async () => {
+  const { sources } = bench(true)
+  const [one, two] = ['http://127.0.0.1:9/announce', 'udp://127.0.0.1:9/two']
+  assert.equal(sources.addTrackers([one, [two, one]], 'program'), true)
+  sources.recall({ peers: [], trackers: [one, two] })
+  assert.equal(sources.addTrackers([one], 'program'), false)
+  assert.deepEqual(sources.remember().trackers, [one, two])
+  await sources.close()
+})

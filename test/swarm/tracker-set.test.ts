@@ -83,3 +83,23 @@ test('the next announce has the port of the time', async (t) => {
   await until('the second announce', () => heard.length, { is: 2 })
   assert.deepEqual(heard, ['1', '2'])
 })
+
+test('a tracker that one list names twice is added once', async () => {
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: {} as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 0, left: 1 }),
+    onAnnouncement: () => {},
+    onWarning: assert.ifError
+  })
+  set.setActive(false)
+  assert.deepEqual(set.add(['http://a/announce', ['http://b/announce', 'http://a/announce'], []]), [
+    'http://a/announce',
+    'http://b/announce'
+  ])
+  assert.deepEqual(set.add([['http://b/announce'], 'http://c/announce', 'http://c/announce']), [
+    'http://c/announce'
+  ])
+  assert.deepEqual(set.tiers, [['http://a/announce'], ['http://b/announce'], ['http://c/announce']])
+  await set.close()
+})

@@ -15,6 +15,8 @@ export class Arrivals {
   readonly book: AddressBook
   /** Hosts that were disconnected, in order. */
   readonly gone: string[] = []
+  /** Reasons with which connections of `arrive` were closed, in order. */
+  readonly reasons: string[] = []
   readonly #t: TestContext
   readonly #infoHash = new Uint8Array(20).fill(1)
 
@@ -66,6 +68,7 @@ export class Arrivals {
       await said
     }
     const connection = { remote: { host, port: 1 }, incoming: true } as unknown as ThrottledConnection
+    near.once('error', ({ message }) => this.reasons.push(message))
     this.manager.accept({ connection, wire: near, peerId, infoHash: this.#infoHash, latencyMs: undefined })
     return !near.destroying
   }

@@ -97,3 +97,33 @@ test('a callback reader gets queued values, later ones, and the end', () => {
   void left.return()
   assert.deepEqual(seen, [])
 })
+
+test('a callback reader that ends, leaves or feeds the queue gets the values in order and one end', () => {
+  const seen: unknown[] = []
+  const readBy = (onTwo: (queue: AsyncQueue<number>) => void): unknown[] => {
+    const queue = new AsyncQueue<number>(5)
+    for (const value of [1, 2, 3]) queue.push(value)
+    queue.readBy({
+      value: (value) => {
+        seen.push(value)
+        if (value === 2) onTwo(queue)
+      },
+      end: (error) => seen.push(error)
+    })
+    queue.push(5)
+    queue.end('late')
+    return seen.splice(0)
+  }
+  assert.deepEqual(
+    readBy((queue) => queue.end('why')),
+    [1, 2, 3, 'why']
+  )
+  assert.deepEqual(
+    readBy((queue) => void queue.return()),
+    [1, 2]
+  )
+  assert.deepEqual(
+    readBy((queue) => queue.push(4)),
+    [1, 2, 3, 4, 5, 'late']
+  )
+})
