@@ -62,6 +62,7 @@ test('UDP trackers stay idle with a proxy that carries no UDP, and there is one 
 const refused: readonly (readonly [ClientOptions, RegExp])[] = [
   [{ proxy: 'socks5://127.0.0.1:1', port: 6881 }, /option port: with a proxy the client does not listen/],
   [{ proxy: 'socks5://127.0.0.1:1', lsd: true }, /option lsd: multicast cannot/],
+  [{ proxy: 'socks5://127.0.0.1:1', natTraversal: true }, /option natTraversal: with a proxy/],
   [{ proxy: 'socks4a://127.0.0.1:1', dht: true }, /option dht: socks4a:\/\/127.0.0.1:1 carries no UDP/],
   [
     { proxy: 'http://127.0.0.1:1', dht: { bootstrap: [] } },
