@@ -46,7 +46,6 @@ export class HandshakeBytes {
   #bytes: Buffer = Buffer.alloc(0)
   #reads = 0
 
-  /** Number of bytes. */
   get length(): number {
     return this.#bytes.length
   }
