@@ -25,6 +25,10 @@ const files = readdirSync(folder, { recursive: true })
   )
   .sort()
   .map((file) => path.join(folder, file))
+if (files.length === 0) {
+  console.error(`no test begins with ${args.join(' or ')}: names are paths below test/, such as wire/decoder`)
+  process.exit(2)
+}
 const flags = [
   '--test',
   `--test-timeout=${serial ? 900_000 : 120_000}`,

@@ -8,7 +8,7 @@ import { findRoot } from './support/root.ts'
 const rows: readonly (readonly string[])[] = [
   ['util'],
   ['bencode', 'hash', 'net'],
-  ['metainfo', 'wire', 'transport', 'tracker', 'dht'],
+  ['metainfo', 'wire', 'transport', 'tracker', 'dht', 'nat'],
   ['pieces'],
   ['picker', 'storage', 'discovery'],
   ['stream', 'swarm'],
@@ -154,7 +154,7 @@ test('importing the library loads nothing that most programs do not need at once
   load('index.ts')
   assert.ok(loaded.has('client/client.ts'))
   const needless =
-    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^net\/multicast|create-torrent/
+    /^(?:server|cli)\/|^dht\/(?:dht-(?:engine|networks|node)|responder)|^client\/(?:session|restoration|folder-lock|make-torrent)|^net\/multicast|^nat\/|create-torrent/
   assert.deepEqual(
     [...loaded].filter((file) => needless.test(file)),
     []

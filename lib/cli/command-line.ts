@@ -106,6 +106,6 @@ function checkedValue(
 function unknownOption(name: string, options: Options, rawName: string): Error {
   const known = Object.keys(options).map((option) => `--${option}`)
   const near = nearest(rawName, known)
-  const hint = near === undefined ? `'piecewise ${name} --help' lists them` : `is ${near} meant?`
+  const hint = near === undefined ? `'piecewise ${name} --help' lists them` : `did you mean ${near}?`
   return usageError(`'${rawName}' is not an option of '${name}'; ${hint}`)
 }

@@ -14,7 +14,7 @@ import {
   jsonOption,
   readDownloadOptions
 } from './shared-options.ts'
-import { addSource, readAddOptions, sourceArgument } from './source-argument.ts'
+import { addSource, readAddOptions, readReading, sourceArgument } from './source-argument.ts'
 import { usageError } from './usage-error.ts'
 import { readRatio } from './values.ts'
 
@@ -65,7 +65,7 @@ export const download: Command = {
       async (session) => {
         const torrent = await addSource(session, source, {
           ...add,
-          host: line.text('host'),
+          reading: readReading(line),
           selectLater: select !== undefined
         })
         if (select !== undefined) selectFiles(torrent, select)

@@ -5,18 +5,22 @@ import { toHex } from '../util/bytes.ts'
 import type { Command } from './command.ts'
 import { formatBytes, formatCount } from './format.ts'
 import { printable, printableJson } from './printable.ts'
-import { commonOptions } from './shared-options.ts'
-import { sourceArgument } from './source-argument.ts'
+import { commonOptions, proxyOption } from './shared-options.ts'
+import { readReading, sourceArgument } from './source-argument.ts'
 
 /** `piecewise info`. */
 export const info: Command = {
   name: 'info',
   summary: 'shows the contents of a torrent or magnet link, without connecting to peers',
   usage: '<torrent|magnet|url> [options]',
-  options: { json: { type: 'boolean', help: 'one JSON object on standard output' }, ...commonOptions },
+  options: {
+    json: { type: 'boolean', help: 'one JSON object on standard output' },
+    ...proxyOption,
+    ...commonOptions
+  },
   examples: ['info film.torrent', "info 'magnet:?xt=urn:btih:...' --json"],
   async run(line, output) {
-    const read = await readSource(sourceArgument(line))
+    const read = await readSource(sourceArgument(line), readReading(line))
     const facts = 'info' in read ? torrentFacts(read) : magnetFacts(read)
     if (line.has('json')) output.raw(`${printableJson(facts)}\n`)
     else output.raw(`${[...lines(facts)].join('\n')}\n`)

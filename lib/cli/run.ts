@@ -78,6 +78,6 @@ function findCommand([name, second]: readonly string[]): Command | number {
     name,
     commands.map((command) => command.name)
   )
-  const hint = near === undefined ? "'piecewise --help' lists them" : `is ${near} meant?`
+  const hint = near === undefined ? "'piecewise --help' lists them" : `did you mean ${near}?`
   throw usageError(`'${name}' is not a command; ${hint}`)
 }

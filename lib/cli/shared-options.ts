@@ -5,13 +5,22 @@ import { stateFolder } from '../util/state-folder.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Options } from './option-spec.ts'
 import { usageError } from './usage-error.ts'
-import { readBytes, readEncryption, readHost, readPeer, readPort } from './values.ts'
+import { readBytes, readEncryption, readHost, readPeer, readPort, readProxy } from './values.ts'
 
 /** Options of every command. */
 export const commonOptions: Options = {
   quiet: { type: 'boolean', short: 'q', help: 'print only results, warnings and errors' },
   verbose: { type: 'boolean', help: 'print all warnings, and stack traces of errors' },
   help: { type: 'boolean', short: 'h', help: 'show this text' }
+}
+
+/** Option of commands that use the network. */
+export const proxyOption: Options = {
+  proxy: {
+    type: 'string',
+    value: 'url',
+    help: 'all traffic through socks5://, socks4a:// or http://[user:password@]host:port, or not at all'
+  }
 }
 
 /** Options of commands with a client. */
@@ -38,6 +47,8 @@ export const clientOptions: Options = {
     help: 'encryption of peer connections: off, allow, prefer or require',
     byDefault: 'allow'
   },
+  ...proxyOption,
+  'no-nat': { type: 'boolean', help: 'do not ask the router to forward the port (PCP, NAT-PMP, UPnP)' },
   'download-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' },
   'upload-limit': { type: 'string', value: 'rate', help: 'bytes per second, such as 500K or 2M; 0 stops' }
 }
@@ -86,12 +97,16 @@ export const jsonOption: Options = {
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readClientOptions(line: CommandLine): ClientOptions {
+  const proxy = line.value('proxy', readProxy)
   return {
-    port: line.value('port', readPort) ?? 6881,
+    // With a proxy, the client decides what it can carry.
+    port: line.value('port', readPort) ?? (proxy === undefined ? 6881 : undefined),
     host: line.value('host', readHost),
-    dht: readDht(line),
+    dht: readDht(line) ?? (proxy === undefined ? true : undefined),
     pex: !line.has('no-pex'),
-    lsd: !line.has('no-lsd'),
+    lsd: line.has('no-lsd') ? false : proxy === undefined ? true : undefined,
+    natTraversal: proxy === undefined && !line.has('no-nat'),
+    proxy,
     encryption: line.value('encryption', readEncryption),
     downloadLimit: line.value('download-limit', readBytes),
     uploadLimit: line.value('upload-limit', readBytes)
@@ -104,7 +119,7 @@ function readDht(line: CommandLine): ClientOptions['dht'] {
     if (bootstrap.length > 0) throw usageError('--no-dht and --dht-node exclude each other')
     return false
   }
-  return bootstrap.length === 0 ? true : { bootstrap }
+  return bootstrap.length === 0 ? undefined : { bootstrap }
 }
 
 /** Returns the options for the state folder. Commands share it and each runs one torrent, so none restores the torrents of others. */

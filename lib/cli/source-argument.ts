@@ -1,8 +1,8 @@
-import { type AddOptions, readSource, type Torrent } from '../index.ts'
+import { type AddOptions, type ReadSourceOptions, readSource, type Torrent } from '../index.ts'
 import type { CommandLine } from './command-line.ts'
 import type { Session } from './session.ts'
 import { usageError } from './usage-error.ts'
-import { readPeer, readTracker } from './values.ts'
+import { readHost, readPeer, readProxy, readTracker } from './values.ts'
 
 /**
  * Returns the one source that a command line names.
@@ -18,7 +18,7 @@ export function sourceArgument(line: CommandLine): string {
 }
 
 /**
- * Returns the peers and trackers to use besides those of the source.
+ * Returns the options of `client.add` that a command line sets: further peers and trackers, `verify` and `overwrite`.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readAddOptions(line: CommandLine): AddOptions {
@@ -31,6 +31,14 @@ export function readAddOptions(line: CommandLine): AddOptions {
 }
 
 /**
+ * Returns the options for reading a source: the same way out as the client's.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function readReading(line: CommandLine): Pick<ReadSourceOptions, 'host' | 'proxy'> {
+  return { host: line.value('host', readHost), proxy: line.value('proxy', readProxy) }
+}
+
+/**
  * Reads the source and adds it. With `selectLater`, no file is selected and the caller selects some; otherwise all files are, or those
  * that a magnet link selects (BEP 53).
  * @throws TorrentError as `readSource` and `client.add` do; the signal's reason.
@@ -39,12 +47,15 @@ export async function addSource(
   { client, signal }: Session,
   source: string,
   {
-    host,
+    reading,
     selectLater,
     ...options
-  }: AddOptions & { readonly host: string | undefined; readonly selectLater: boolean }
+  }: AddOptions & {
+    readonly reading: Pick<ReadSourceOptions, 'host' | 'proxy'>
+    readonly selectLater: boolean
+  }
 ): Promise<Torrent> {
-  const read = await readSource(source, { signal, host })
+  const read = await readSource(source, { ...reading, signal })
   const magnetSelects = !('info' in read) && read.selectOnly !== undefined
   const select = selectLater ? 'none' : magnetSelects ? undefined : 'all'
   return client.add(read, { ...options, select, signal })

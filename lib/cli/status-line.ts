@@ -17,6 +17,8 @@ export interface Status {
   readonly peerTransports?: Readonly<Record<string, number>>
   /** Number of peers whose connection is encrypted, if only in its handshake. */
   readonly encryptedPeers?: number
+  /** Whether the router forwards the port; undefined if nothing is known. */
+  readonly nat?: string | undefined
   /** Nodes in the DHT's routing table; undefined without DHT. */
   readonly dhtNodes?: number | undefined
   readonly timeRemainingMs?: number
@@ -51,7 +53,7 @@ export function statusText(status: Status): string {
 function statusParts(status: Status): string[] {
   const { label, progress, doneBytes, totalBytes, downloadSpeed, uploadSpeed, peers, timeRemainingMs } =
     status
-  const { peerSources = {}, peerTransports = {}, encryptedPeers = 0, dhtNodes } = status
+  const { peerSources = {}, peerTransports = {}, encryptedPeers = 0, dhtNodes, nat } = status
   // Most important first.
   const parts = totalBytes > 0 ? [`${label} ${formatPercent(progress)}`] : [label]
   if (totalBytes > 0) parts.push(progress < 1 ? formatPart(doneBytes, totalBytes) : formatBytes(totalBytes))
@@ -65,6 +67,7 @@ function statusParts(status: Status): string[] {
   if (sumOf(peerTransports) > 0) parts.push(`over ${formatCounts(peerTransports)}`)
   if (encryptedPeers > 0) parts.push(`${encryptedPeers} encrypted`)
   if (dhtNodes !== undefined) parts.push(formatCount(dhtNodes, 'DHT node'))
+  if (nat !== undefined) parts.push(nat)
   return parts
 }
 

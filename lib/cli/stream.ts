@@ -18,7 +18,7 @@ import {
   jsonOption,
   readDownloadOptions
 } from './shared-options.ts'
-import { addSource, readAddOptions, sourceArgument } from './source-argument.ts'
+import { addSource, readAddOptions, readReading, sourceArgument } from './source-argument.ts'
 import { usageError } from './usage-error.ts'
 import { readPort } from './values.ts'
 
@@ -72,7 +72,11 @@ export const stream: Command = {
       ...(task.stdout ? { codeWhenUnread: 0 } : {})
     }
     return runSession(output, options, async (session) => {
-      const torrent = await addSource(session, source, { ...add, host: line.text('host'), selectLater: true })
+      const torrent = await addSource(session, source, {
+        ...add,
+        reading: readReading(line),
+        selectLater: true
+      })
       const index = chooseFile(task.file, torrent.files)
       const file = torrent.files[index]
       if (file === undefined) throw usageError(`the torrent has no file ${index}`)

@@ -1,4 +1,4 @@
-import type { Client, PeerInfo, Torrent } from '../index.ts'
+import type { Client, NatProtocol, NatStatus, PeerInfo, Torrent } from '../index.ts'
 import type { Status } from './status-line.ts'
 
 const labels: Readonly<Record<string, string>> = {
@@ -26,9 +26,20 @@ export function statusOf(torrent: Torrent, client: Client): Status {
     peerSources: countBy(peers, ({ source }) => source),
     peerTransports: countBy(peers, ({ transport }) => transportNames[transport]),
     encryptedPeers: peers.filter(({ encryption }) => encryption !== 'none').length,
+    nat: natWords(client.natStatus),
     dhtNodes: size === undefined ? undefined : size[4] + size[6],
     timeRemainingMs: torrent.timeRemaining
   }
+}
+
+const protocols: Readonly<Record<NatProtocol, string>> = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' }
+
+/** Returns whether peers in the internet can connect, in a few words; undefined while that is not known. */
+function natWords({ state, protocol, externalPort }: NatStatus): string | undefined {
+  if (state === 'mapped' && protocol !== undefined)
+    return `port ${externalPort} open by ${protocols[protocol]}`
+  if (state === 'double-nat') return 'port closed by a second router'
+  return state === 'failed' ? 'port not mapped' : undefined
 }
 
 function countBy(

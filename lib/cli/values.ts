@@ -41,7 +41,7 @@ export function readRatio(option: string, text: string): number {
 }
 
 /**
- * Parses a mode of encryption; `off` is `false` of the option of the client.
+ * Parses an encryption mode; `off` becomes `false`, as the client option has it.
  * @throws TorrentError ERR_CLI_USAGE
  */
 export function readEncryption(option: string, text: string): ClientOptions['encryption'] {
@@ -89,4 +89,12 @@ export function readUrl(option: string, protocols: readonly string[], text: stri
  */
 export function readTracker(option: string, text: string): string {
   return readUrl(option, ['http:', 'https:', 'udp:'], text)
+}
+
+/**
+ * Checks the URL of a proxy; the client checks the rest of it.
+ * @throws TorrentError ERR_CLI_USAGE
+ */
+export function readProxy(option: string, text: string): string {
+  return readUrl(option, ['socks5:', 'socks5h:', 'socks4a:', 'http:'], text)
 }

@@ -70,7 +70,7 @@ export function checkAddOptions(options: AddOptions, more: readonly unknown[] = 
 
 /**
  * Throws for an invalid option of `seed`, or for further arguments. The options of `createTorrent` are checked when the torrent is made.
- * @throws TorrentError ERR_CLIENT_OPTION
+ * @throws TorrentError ERR_CLIENT_OPTION; ERR_UTIL_ADDRESS for an invalid peer address.
  */
 export function checkSeedOptions(source: unknown, options: SeedOptions, more: readonly unknown[] = []): void {
   const isPaths = typeof source === 'string' || Array.isArray(source)

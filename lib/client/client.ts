@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events'
 import path from 'node:path'
 import type { DHT } from '../dht/dht.ts'
 import { parseTorrent } from '../metainfo/parse-torrent.ts'
+import type { NatStatus } from '../nat/nat-status.ts'
 import type { TorrentSnapshot } from '../torrent/snapshots.ts'
 import type { Torrent } from '../torrent/torrent.ts'
 import type { AddOptions } from '../torrent/torrent-options.ts'
@@ -38,7 +39,7 @@ export interface ClientEvents {
 
 /** Plain data of a {@link Client} for `JSON.stringify`; the members mean the same as on the client. */
 export interface ClientSnapshot
-  extends Pick<Client, 'port' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
+  extends Pick<Client, 'port' | 'natStatus' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
   readonly torrents: readonly TorrentSnapshot[]
 }
 
@@ -101,6 +102,9 @@ export class Client extends EventEmitter<ClientEvents> {
         this.#queue.changed()
         this.#stateFolder?.list?.touch()
       },
+      announce: () => {
+        for (const { swarm } of this.#registry.all) swarm.sources.trackers.announceNow()
+      },
       decide: () => this.#queue.decide()
     })
   }
@@ -130,7 +134,12 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** The TCP port that the client listens on; 0 before it listens. */
   get port(): number {
-    return this.#services.port()
+    return this.#services.network.port
+  }
+
+  /** Whether the router forwards the port, with the option `natTraversal`. */
+  get natStatus(): NatStatus {
+    return this.#services.nat?.status ?? { state: 'off' }
   }
 
   /** Absolute path of the state folder; undefined without the option `state`. */
@@ -236,7 +245,7 @@ export class Client extends EventEmitter<ClientEvents> {
     const { state } = this.#options
     const made = await makeTorrent(source, options, {
       state,
-      // Never put into a torrent: the state folder contains peers and passkeys, the other one the key that signs resume records.
+      // These folders must not become part of a torrent. They contain peers, passkeys and the key that signs resume records.
       apart: [state, this.#services.recordKey.folder].filter((folder) => folder !== undefined),
       folder: async () => this.#options.path ?? (await this.#defaults.find(toHex(randomBytes(20)))),
       onWarning: this.#warn
@@ -301,10 +310,10 @@ export class Client extends EventEmitter<ClientEvents> {
   }
 
   /**
-   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata; without those that
-   * `add` was called for or that were closed meanwhile. They are emitted as `torrent` before any `add` resolves. A torrent that cannot be
-   * opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another client
-   * uses the folder (with a `warning`).
+   * Resolves with the torrents of earlier runs in the state folder, once each is open or waits for its metadata. Torrents that were passed
+   * to `add` or closed meanwhile are not in the list. Restored torrents are emitted as `torrent` before any `add` resolves. A torrent that
+   * cannot be opened causes a `warning` and is tried again in the next run. Resolves with an empty list without a `state`, or if another
+   * client uses the folder (with a `warning`).
    */
   async restored(): Promise<readonly Torrent[]> {
     const sessions = (await this.#stateFolder?.restored()) ?? []
@@ -326,9 +335,9 @@ export class Client extends EventEmitter<ClientEvents> {
 
   /** Returns the client and its torrents as plain data, for `JSON.stringify`, logs and pages. */
   toJSON(): ClientSnapshot {
-    const { port, statePath, downloadSpeed, uploadSpeed, progress } = this
+    const { port, natStatus, statePath, downloadSpeed, uploadSpeed, progress } = this
     const torrents = this.torrents.map((torrent) => torrent.toJSON())
-    return { port, statePath, downloadSpeed, uploadSpeed, progress, torrents }
+    return { port, natStatus, statePath, downloadSpeed, uploadSpeed, progress, torrents }
   }
 
   /** Saves and closes all torrents, then closes all ports and timers. Idempotent. */

@@ -79,8 +79,8 @@ export class DhtService implements TorrentDht {
 
   port(remoteHost: string): number | undefined {
     const family = isIP(canonicalHost(remoteHost)) === 6 ? 6 : 4
-    // A read-only node answers no pings, so peers are not told its port.
-    return this.dht.readOnly[family] ? undefined : this.dht.ports[family]
+    // A read-only node answers no pings, so peers are not told its port. Behind a relay the port is 0: not known.
+    return this.dht.readOnly[family] ? undefined : this.dht.ports[family] || undefined
   }
 
   addNode(address: PeerAddress, trust: Trust): void {
@@ -117,6 +117,11 @@ export class DhtService implements TorrentDht {
     })
     this.#use()
     return source
+  }
+
+  /** Announces all torrents again, because our port has changed. */
+  announceNow(): void {
+    this.#scheduler.wakeAll()
   }
 
   /** Saves the state and closes the node; the ports stay open. Idempotent, never rejects. */

@@ -1,3 +1,4 @@
+import { type ProxyOptions, type ProxyServer, readProxy } from '../net/proxy-server.ts'
 import { type Encryption, encryptions } from '../transport/mse/encryption.ts'
 import { type PeerAddress, readAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
@@ -80,14 +81,21 @@ export interface ClientOptions {
   readonly encryption?: Encryption | undefined
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
-  /** Not built yet: must be false or left out. */
+  /**
+   * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers in the internet can connect; default `false`.
+   * Only the port for peers is mapped, and it is given back on `close`. Off on a loopback `host`. See `natStatus`.
+   */
   readonly natTraversal?: boolean | undefined
-  /** Not built yet: must be false or left out. */
-  readonly proxy?: string | false | undefined
+  /**
+   * Proxy for all traffic: `socks5://`, `socks4a://` or `http://` with `[user:password@]host:port`, or an object with `url`, `username` and
+   * `password`. Peers, trackers, the DHT and .torrent URLs go through it, and so do their host names; while it fails, nothing is sent.
+   * Only SOCKS5 carries UDP, so with the others the DHT and UDP trackers are off. The client does not listen, and LSD is off.
+   */
+  readonly proxy?: string | ProxyOptions | false | undefined
 }
 
-const switches = ['lsd', 'pex'] as const
-const notBuilt = ['utp', 'natTraversal', 'proxy'] as const
+const switches = ['lsd', 'pex', 'natTraversal'] as const
+const notBuilt = ['utp'] as const
 // Records, so that a missing option is a compile error.
 const names: Record<keyof ClientOptions, true> = {
   port: true,
@@ -173,6 +181,7 @@ export function checkOptions(options: ClientOptions, more: readonly unknown[] = 
   for (const name of ['maxActiveDownloads', 'maxActiveSeeds'] as const) checkCount(name, options[name])
   for (const name of ['seedRatio', 'seedTime'] as const) checkGoal(name, options[name])
   checkDht(options.dht)
+  checkProxy(options)
   checkLimit('downloadLimit', options.downloadLimit)
   checkLimit('uploadLimit', options.uploadLimit)
 }
@@ -208,6 +217,30 @@ export function checkGoal(name: string, value: number | undefined): void {
 function checkEncryption(encryption: ClientOptions['encryption']): void {
   if (encryption === undefined || encryptions.includes(encryption)) return
   throw refusal('encryption', `${show(encryption)} must be false, 'allow', 'prefer' or 'require'`)
+}
+
+/**
+ * Returns the proxy of the option; undefined without one.
+ * @throws TorrentError ERR_CLIENT_OPTION, without credentials in its message.
+ */
+export function proxyOf(option: ClientOptions['proxy']): ProxyServer | undefined {
+  return readProxy(option, (reason) => refusal('proxy', reason))
+}
+
+/** Refuses options that would need traffic around the proxy. */
+function checkProxy({ proxy: given, port, lsd, dht, natTraversal }: ClientOptions): void {
+  const proxy = proxyOf(given)
+  if (proxy === undefined) return
+  if (port !== undefined && port !== 0)
+    throw refusal('port', 'with a proxy the client does not listen; leave it out')
+  if (lsd === true) throw refusal('lsd', 'multicast cannot go through a proxy; leave it out')
+  if (natTraversal === true)
+    throw refusal(
+      'natTraversal',
+      'with a proxy the client does not listen, so no port can be mapped; leave it out'
+    )
+  if (dht !== undefined && dht !== false && !proxy.carriesUdp)
+    throw refusal('dht', `${proxy.name} carries no UDP, which the DHT needs; use SOCKS5 or set it to false`)
 }
 
 function checkDht(dht: ClientOptions['dht']): void {

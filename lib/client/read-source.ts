@@ -16,7 +16,7 @@ import { redactText, redactUrl } from '../util/redact.ts'
 import { show } from '../util/show.ts'
 import { checkTrust, type Trust } from '../util/trust.ts'
 import { fetchSource } from './fetch-source.ts'
-import { refusal } from './options.ts'
+import { type ClientOptions, proxyOf, refusal } from './options.ts'
 
 /**
  * A source for `client.add`: a magnet URI, an info hash (hex, base32, 20 bytes), a .torrent (path, URL, or its bytes), or the result of
@@ -40,17 +40,19 @@ export interface ReadSourceOptions {
   readonly trust?: Trust | undefined
   /** Local IP address to connect from; default: all interfaces. */
   readonly host?: string | undefined
+  /** Proxy for URLs, as the client's option; default none. */
+  readonly proxy?: ClientOptions['proxy']
 }
 
 /** Options of {@link readSourceOver}. */
-export type ReadSourceOverOptions = Omit<ReadSourceOptions, 'host'>
+export type ReadSourceOverOptions = Omit<ReadSourceOptions, 'host' | 'proxy'>
 
 /** Most characters of a source that an error message shows. */
 const mostLetters = 100
 /** Most characters that are redacted for a message: redacting megabytes would block the event loop. */
 const mostRead = 4096
 const wanted =
-  'a source is a magnet link, an info hash, or a .torrent as http, https or file URL, as path or as bytes'
+  'a source is a magnet link, an info hash, or a .torrent given as an http, https or file URL, a path, or bytes'
 
 /**
  * Reads and parses a source as `client.add` does, without contacting peers: a .torrent, a magnet link or an info hash. A URL can redirect to
@@ -62,13 +64,14 @@ export async function readSource(
   source: TorrentSource,
   options: ReadSourceOptions = {}
 ): Promise<Metainfo | Magnet> {
-  checkOptionNames(options, ['signal', 'trust', 'host'], refusal)
+  checkOptionNames(options, ['signal', 'trust', 'host', 'proxy'], refusal)
   const { signal, trust, host } = options
   checkSignal(signal, refusal)
   checkTrust(trust, refusal)
   checkType('host', host, 'string', refusal)
+  const proxy = proxyOf(options.proxy)
   signal?.throwIfAborted()
-  const network = new Network({ host })
+  const network = new Network({ host, proxy })
   try {
     return await readSourceOver(network, source, options)
   } finally {

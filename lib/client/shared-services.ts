@@ -5,6 +5,7 @@ import type { DialRules } from '../discovery/dial-variant.ts'
 import { Lsd } from '../discovery/lsd.ts'
 import { OwnAddress } from '../discovery/own-address.ts'
 import { HashPool } from '../hash/hash-pool.ts'
+import { limits } from '../net/limits.ts'
 import { Network } from '../net/network.ts'
 import { RecordKey } from '../storage/record-key.ts'
 import { RecordSeal } from '../storage/record-seal.ts'
@@ -17,11 +18,14 @@ import { AnnouncePace } from '../tracker/announce-pace.ts'
 import { UdpTrackerClient } from '../tracker/udp-tracker-client.ts'
 import { refusesConnection } from '../transport/handling-account.ts'
 import { Throttle } from '../transport/throttle.ts'
+import { isLoopback } from '../util/address.ts'
+import { TorrentError } from '../util/errors.ts'
 import { MemoryBudget } from '../util/memory-budget.ts'
 import { userStateFolder } from '../util/state-folder.ts'
 import type { ClientServices } from './client-host.ts'
 import { DhtService } from './dht-service.ts'
-import type { ClientOptions } from './options.ts'
+import { NatService } from './nat-service.ts'
+import { type ClientOptions, proxyOf } from './options.ts'
 import { makePeerId } from './peer-id.ts'
 
 const defaultMemoryLimit = 48 << 20
@@ -36,6 +40,8 @@ export interface SharedServicesEvents {
   findNamed(name: Uint8Array): Uint8Array | undefined
   /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
+  /** Called when trackers must hear of another port. */
+  announce(): void
   /** Called when the queue must decide at once which torrents run. */
   decide(): void
 }
@@ -61,6 +67,8 @@ export class SharedServices implements ClientServices {
   readonly pex: boolean
   readonly lsd: Lsd | undefined
   readonly dht: DhtService | undefined
+  /** Undefined with `natTraversal` off. */
+  readonly nat: NatService | undefined
   readonly download: Throttle
   readonly upload: Throttle
   readonly localAddress: string | undefined
@@ -73,23 +81,30 @@ export class SharedServices implements ClientServices {
 
   /** Opens the ports at once. The caller has checked the options. */
   constructor(options: ClientOptions, onWarning: (warning: Error) => void) {
-    const { host, maxConnections, state, pex = true, lsd = true, dht = true, encryption = 'allow' } = options
+    const { host, maxConnections, state, pex = true, dht = true, encryption = 'allow' } = options
+    const proxy = proxyOf(options.proxy)
+    // Multicast would go around the proxy.
+    const { lsd = proxy === undefined } = options
     const unlimited = Number.POSITIVE_INFINITY
     this.#path = options.path
     this.reserved = [state, this.recordKey.folder].flatMap((one) => (one === undefined ? [] : resolve(one)))
     this.download = new Throttle(options.downloadLimit ?? unlimited)
     this.upload = new Throttle(options.uploadLimit ?? unlimited)
     this.budget = new MemoryBudget(Math.max(leastMemoryLimit, options.memoryLimit ?? defaultMemoryLimit))
-    this.connections = new ConnectionBudget(maxConnections === undefined ? {} : { maxConnections })
+    this.connections = new ConnectionBudget({
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+      ...(proxy === undefined ? {} : { maxHalfOpen: limits.proxyHalfOpen })
+    })
     this.localAddress = host
     this.dials = { encryption, transports: ['tcp'] }
     this.pex = pex
+    const localPort = (): number => network.port
     const port = (): number => this.port()
     this.own = new OwnAddress(port)
-    const network = new Network({ host, onWarning })
+    const network = new Network({ host, onWarning, proxy })
     this.network = network
     this.lsd = lsd
-      ? new Lsd({ port, onWarning, open: (multicast) => network.multicast(multicast) })
+      ? new Lsd({ port: localPort, onWarning, open: (multicast) => network.multicast(multicast) })
       : undefined
     this.udpTrackers = new UdpTrackerClient({ network })
     this.acceptor = new Acceptor({
@@ -106,6 +121,24 @@ export class SharedServices implements ClientServices {
       onConnection: (connection) => this.acceptor.accept(connection)
     })
     this.listening = ports.then(() => {})
+    if (proxy !== undefined && !proxy.carriesUdp) {
+      const message = `${proxy.name} carries no UDP, so the DHT and UDP trackers are off`
+      // The program attaches its listeners after the constructor.
+      setImmediate(() => onWarning(new TorrentError('ERR_TRANSPORT_PROXY', message)))
+      return
+    }
+    if (options.natTraversal === true && !(host !== undefined && isLoopback(host)))
+      this.nat = new NatService({
+        network,
+        udp: dht !== false,
+        listening: ports,
+        port: localPort,
+        onPort: () => {
+          this.own.portChanged()
+          this.dht?.announceNow()
+          this.#events?.announce()
+        }
+      })
     if (dht === false) return
     this.dht = new DhtService({
       ...(dht === true ? {} : dht),
@@ -125,7 +158,7 @@ export class SharedServices implements ClientServices {
   }
 
   port(): number {
-    return this.network.port
+    return this.nat?.externalPort ?? this.network.port
   }
 
   seal(folder: string, data: string): RecordSeal {
@@ -141,9 +174,9 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections. Open connections are not affected, and may outlast the promise. */
-  unlisten(): Promise<void> {
-    return this.network.unlisten()
+  /** Stops accepting connections, and gives a mapped port back. Open connections are not affected, and may outlast the promise. */
+  async unlisten(): Promise<void> {
+    await Promise.all([this.network.unlisten(), this.nat?.close()])
   }
 
   /** Closes all services. Call it after `unlisten`, once all torrents are closed; `unlistened` is the promise of `unlisten`. */
@@ -151,6 +184,7 @@ export class SharedServices implements ClientServices {
     await this.lsd?.close()
     await this.dht?.close()
     await this.udpTrackers.close()
+    await this.nat?.close()
     await this.network.close()
     await unlistened
     await this.hashPool.close()

@@ -22,13 +22,47 @@ export async function resolveNodes(
   lookup: DhtHostLookup,
   onWarning: (error: TorrentError) => void
 ): Promise<PeerAddress[]> {
+  const resolve = async ({ host, port }: PeerAddress): Promise<PeerAddress[]> =>
+    (await findAddresses(host, lookup)).filter(isAddress).map((one) => ({ host: one, port }))
+  return toAddresses(nodes, resolve, (cause) => {
+    const names = nodes.join(', ')
+    const message = `no DHT bootstrap node could be resolved: ${names}`
+    onWarning(new TorrentError('ERR_DHT_BOOTSTRAP', message, { cause, details: { nodes } }))
+  })
+}
+
+/**
+ * Finds the addresses of nodes whose names a relay resolves; `locate` returns the address that answers for a name. Calls `onWarning` as
+ * `resolveNodes` does. Never rejects.
+ */
+export async function locateNodes(
+  nodes: readonly string[],
+  locate: (node: PeerAddress) => Promise<PeerAddress | undefined>,
+  onWarning: (error: TorrentError) => void
+): Promise<PeerAddress[]> {
+  const find = async (node: PeerAddress): Promise<PeerAddress[]> => {
+    const found = await locate(node)
+    return found === undefined ? [] : [found]
+  }
+  return toAddresses(nodes, find, (cause) => {
+    const message = `no DHT bootstrap node has answered through the proxy: ${nodes.join(', ')}`
+    onWarning(new TorrentError('ERR_DHT_BOOTSTRAP', message, { cause, details: { nodes } }))
+  })
+}
+
+/** Replaces the nodes with host names by those that `resolve` returns. Calls `onNone` if there are nodes and none is left. */
+async function toAddresses(
+  nodes: readonly string[],
+  resolve: (node: PeerAddress) => Promise<PeerAddress[]>,
+  onNone: (cause: unknown) => void
+): Promise<PeerAddress[]> {
   const faults: unknown[] = []
   const lists = await Promise.all(
-    nodes.map(async (node) => {
-      const { host, port } = parseAddress(node)
-      if (isAddress(host)) return [{ host, port }]
+    nodes.map(async (text) => {
+      const node = parseAddress(text)
+      if (isAddress(node.host)) return [node]
       try {
-        return (await findAddresses(host, lookup)).filter(isAddress).map((one) => ({ host: one, port }))
+        return await resolve(node)
       } catch (cause) {
         faults.push(cause)
         return []
@@ -36,10 +70,6 @@ export async function resolveNodes(
     })
   )
   const found = lists.flat()
-  if (found.length === 0 && nodes.length > 0) {
-    const names = nodes.join(', ')
-    const message = `no DHT bootstrap node could be resolved: ${names}`
-    onWarning(new TorrentError('ERR_DHT_BOOTSTRAP', message, { cause: faults[0], details: { nodes } }))
-  }
+  if (found.length === 0 && nodes.length > 0) onNone(faults[0])
   return found
 }

@@ -7,7 +7,7 @@ import { abortable, type Deferred, deferred } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import { ask, notify } from '../util/user-code.ts'
-import { publicBootstrap, resolveNodes } from './bootstrap.ts'
+import { locateNodes, publicBootstrap, resolveNodes } from './bootstrap.ts'
 import { DhtNode } from './dht-node.ts'
 import { checkPorts, type DhtOptions, type DhtState, isList } from './dht-options.ts'
 import { type NodeInfo, parseNodes } from './node-info.ts'
@@ -188,11 +188,12 @@ export class DhtNetworks {
         if (!this.#warned) notify(this.#options.onWarning, error)
         this.#warned = true
       }
-      const seeds = await resolveNodes(
-        [...bootstrap, ...nodes.map(formatAddress)],
-        this.#network.lookup,
-        warn
-      )
+      const all = [...bootstrap, ...nodes.map(formatAddress)]
+      const relayed = this.#nodes.find(({ family, takesNames }) => takesNames && family === 4)
+      const seeds =
+        relayed === undefined
+          ? await resolveNodes(all, this.#network.lookup, warn)
+          : await locateNodes(all, (named) => relayed.locate(named), warn)
       await Promise.all(
         notJoined.map(async (node) => {
           const own = seeds.filter(({ host }) => isIP(host) === node.family)

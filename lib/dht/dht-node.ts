@@ -212,6 +212,18 @@ export class DhtNode {
     }
   }
 
+  /** Whether our port takes host names, which a relay resolves. */
+  get takesNames(): boolean {
+    return this.#port.isRelay === true
+  }
+
+  /** Pings a node by its host name, and resolves to the address that answers; needs `takesNames`. Never rejects. */
+  locate(to: PeerAddress): Promise<PeerAddress | undefined> {
+    return this.#transactions.locate((transaction) =>
+      this.#send(encodeQuery(transaction, 'ping', { id: this.id }, this.readOnly), to)
+    )
+  }
+
   /** Pings an address, so that it enters the table if it answers. Ignores addresses beyond the limits of concurrent and waiting pings. */
   addNode(address: PeerAddress): void {
     if (isAddress(address.host)) this.#ping({ host: canonicalHost(address.host), port: address.port })
@@ -284,6 +296,8 @@ export class DhtNode {
     const from = this.family === 6 ? { host: canonicalHost(sender.host), port: sender.port } : sender
     const message = decodeKrpc(bytes)
     if (message === undefined || from.port === 0 || this.#closed) return
+    // Some relays name senders by their host names.
+    if (this.takesNames && !isAddress(from.host)) return
     if (message.kind !== 'query') {
       this.#transactions.receive(message, from)
       return

@@ -7,9 +7,10 @@ import type { RandomBytes } from './node-id.ts'
 import { addressKey } from './node-info.ts'
 
 interface Transaction {
-  readonly to: string
+  /** Key of the node's address; undefined if any sender may answer. */
+  readonly to: string | undefined
   readonly askedMs: number
-  readonly settle: (reply: KrpcReply | undefined) => void
+  readonly settle: (reply: KrpcReply | undefined, from?: PeerAddress) => void
   cancel: () => void
 }
 
@@ -64,6 +65,23 @@ export class Transactions {
     send: (transaction: Uint8Array) => void,
     onSlow?: () => void
   ): Promise<KrpcReply | undefined> {
+    return this.#ask(addressKey(to), send, (reply) => reply, onSlow)
+  }
+
+  /**
+   * Opens a transaction that any address may answer, for a node whose name a relay resolves. Resolves to the address
+   * that answered, or to undefined as `ask` does.
+   */
+  locate(send: (transaction: Uint8Array) => void): Promise<PeerAddress | undefined> {
+    return this.#ask(undefined, send, (_, from) => from)
+  }
+
+  #ask<T>(
+    to: string | undefined,
+    send: (transaction: Uint8Array) => void,
+    outcome: (reply: KrpcReply | undefined, from: PeerAddress | undefined) => T | undefined,
+    onSlow?: () => void
+  ): Promise<T | undefined> {
     if (this.#closed || this.isFull) return Promise.resolve(undefined)
     return new Promise((resolve) => {
       let id: Uint8Array
@@ -74,12 +92,12 @@ export class Transactions {
       } while (this.#open.has(key))
       const { usualMs, timeoutMs } = this
       const transaction: Transaction = {
-        to: addressKey(to),
+        to,
         askedMs: this.#timers.now(),
-        settle: (reply) => {
+        settle: (reply, from) => {
           transaction.cancel()
           this.#open.delete(key)
-          resolve(reply)
+          resolve(outcome(reply, from))
         },
         cancel: this.#timers.after(usualMs, () => {
           transaction.cancel = this.#timers.after(timeoutMs - usualMs, () => transaction.settle(undefined))
@@ -95,9 +113,9 @@ export class Transactions {
   receive(reply: KrpcReply, from: PeerAddress): boolean {
     const transaction = this.#open.get(toLatin1(reply.transaction))
     // A guessed transaction id from another address must not settle the query.
-    if (transaction === undefined || transaction.to !== addressKey(from)) return false
+    if (transaction === undefined || (transaction.to ?? addressKey(from)) !== addressKey(from)) return false
     this.#measure(this.#timers.now() - transaction.askedMs)
-    transaction.settle(reply)
+    transaction.settle(reply, from)
     return true
   }
 

@@ -1,7 +1,7 @@
 import { canonicalHost, isAddress, type PeerAddress } from '../util/address.ts'
 import { LazyMap, LazySet } from '../util/lazy-collections.ts'
 import { type AddressScope, addressKey, hostKey, mayTell, scopeOf } from './address-scope.ts'
-import { backOff, nameAgain, type Outcome, waitAfter } from './back-off.ts'
+import { backOff, nameAgain, type Outcome, postponedMs, waitAfter } from './back-off.ts'
 import { Bans } from './bans.ts'
 import {
   type Entry,
@@ -244,6 +244,12 @@ export class AddressBook {
     // Only the first failure of an address counts against its source, however often it is retried.
     if (entry.toldBy !== undefined && entry.failures === 0) this.#reputation.failed(entry.toldBy, now)
     if (backOff(entry, 1, now)) this.#release(entry)
+  }
+
+  /** Records that the address could not be dialled now, for which it is not at fault. */
+  postponed(address: PeerAddress, now: number): void {
+    const entry = this.#change(address, 'idle')
+    if (entry !== undefined) entry.readyAt = now + postponedMs
   }
 
   /** Records that the connection ended, and schedules the next dial. */

@@ -20,6 +20,8 @@ const retriedSooner: ReadonlySet<PeerSource> = new Set(['manual', 'magnet'])
 /** Wait in milliseconds before a peer that sent us data is dialled again. */
 const usefulWaitMs = 5000
 const uninterestingWaitMs = 600_000
+/** Wait in milliseconds before an address is dialled that the proxy did not connect to. */
+export const postponedMs = 5000
 /** Wait in milliseconds before an LSD announce makes a peer ready again. */
 const announcedWaitMs = 5000
 /** Consecutive failures after which a peer that never sent us data is given up. */

@@ -43,6 +43,8 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   #lookup: AbortController | undefined
   /** Last retry interval in milliseconds; 0 while the regular interval applies. */
   #retryMs = 0
+  /** Port of the last announce. */
+  #announcedPort = 0
   #isConnected = false
   #closed = false
 
@@ -110,7 +112,10 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
     if (this.#closed) return
     this.#options.onAnswer?.()
     const { isHungry, scheduler, random = Math.random } = this.#options
-    this.#retryMs = heard && !isHungry() ? 0 : Math.min(everyMs, Math.max(firstRetryMs, 2 * this.#retryMs))
+    // A look-up that was under way when the port changed has announced the old one.
+    const isAnnounced = heard && this.#announcedPort === this.#options.port()
+    this.#retryMs =
+      isAnnounced && !isHungry() ? 0 : Math.min(everyMs, Math.max(firstRetryMs, 2 * this.#retryMs))
     scheduler.sleep(this, (this.#retryMs === 0 ? everyMs : this.#retryMs) * (0.9 + 0.2 * random()))
   }
 
@@ -127,6 +132,7 @@ export class DhtSource implements AsyncIterable<PeerAddress>, DhtMember {
   async #lookUp(signal: AbortSignal): Promise<boolean> {
     const { dht, infoHash } = this.#options
     const port = this.#options.port()
+    this.#announcedPort = port
     if (port === 0) {
       let found = false
       for await (const peer of dht.peers(infoHash, { signal })) {

@@ -21,7 +21,7 @@ export interface DialerOptions {
 
 /**
  * Decides when a torrent dials which candidate, and whether it accepts an incoming peer. Opens no connections
- * itself: each candidate from `nextDial` must end in `failed`, or in `connected` and later `disconnected`.
+ * itself: each candidate from `nextDial` must end in `failed`, `postponed`, or in `connected` and later `disconnected`.
  * Pure: time is an argument.
  */
 export class Dialer {
@@ -105,11 +105,17 @@ export class Dialer {
 
   /** Records that the dial or the handshake failed. */
   failed(address: PeerAddress, now: number): void {
-    const key = addressKey(address)
-    if (this.#outgoing.get(key) !== false) return
-    this.#outgoing.delete(key)
-    this.#halfOpen--
+    if (!this.#abandon(address)) return
     this.#book.failed(address, now)
+    this.#budget.dialled(false)
+  }
+
+  /** Records that the address could not be dialled, for which it is not at fault. */
+  postponed(address: PeerAddress, now: number): void {
+    if (!this.#abandon(address)) return
+    this.#book.postponed(address, now)
+    const keys = dialKeys(address)
+    if (keys !== undefined) this.#budget.pace.answered(keys)
     this.#budget.dialled(false)
   }
 
@@ -123,8 +129,8 @@ export class Dialer {
   }
 
   /**
-   * Accepts and counts an incoming peer. Returns undefined if it is banned or there is no room, else a
-   * function that counts its end, once. The caller checks for duplicate connections.
+   * Accepts and counts an incoming peer. Returns a function to call when its connection ends (idempotent), or
+   * undefined if the peer is banned or there is no room. The caller checks for duplicate connections.
    */
   accept(from: PeerAddress): (() => void) | undefined {
     if (this.#closed || this.#book.isBanned(from) || !this.#budget.mayAccept) return undefined
@@ -150,6 +156,15 @@ export class Dialer {
       if (connected) this.#budget.close()
       else this.#budget.dialled(false)
     }
+  }
+
+  /** Stops counting a dial in progress; returns whether there is one. */
+  #abandon(address: PeerAddress): boolean {
+    const key = addressKey(address)
+    if (this.#outgoing.get(key) !== false) return false
+    this.#outgoing.delete(key)
+    this.#halfOpen--
+    return true
   }
 
   #mayDial(): boolean {

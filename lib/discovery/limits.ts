@@ -54,7 +54,7 @@ export const limits = {
   crowdedMs: 5000,
   /** A ban costs some 100 bytes; more bad hosts than this are an attack that bans cannot stop. */
   bans: 4096,
-  /** We have few addresses, but a peer can pretend to be us once per connection. */
+  /** Own addresses that are remembered, so as not to dial them: we have few, but a peer can pretend to be us once per connection. */
   selves: 64,
   /** Fraction of an address book that one host may fill by PEX, so that no single host decides which peers are dialled. */
   sourceShare: 0.2

@@ -86,6 +86,12 @@ export class LookupScheduler {
     if (at < this.#alarmAt) this.#setAlarm(at)
   }
 
+  /** Wakes all members that sleep. */
+  wakeAll(): void {
+    for (const member of this.#sleeping.keys()) this.#sleeping.set(member, this.#timers.now())
+    if (this.#sleeping.size > 0) this.#setAlarm(this.#timers.now())
+  }
+
   /** Queues a member for a look-up, and calls its `begin` when there is capacity. */
   join(member: DhtMember): void {
     ;(member.isUrgent ? this.#urgent : this.#patient).add(member)

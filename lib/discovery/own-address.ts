@@ -36,6 +36,11 @@ export class OwnAddress {
     return this.#version
   }
 
+  /** Tells that the port has changed, on which priorities depend. */
+  portChanged(): void {
+    this.#version++
+  }
+
   /** Returns our public address in this family; undefined while too few sources agree. */
   host(family: 4 | 6): string | undefined {
     return this.#hosts.get(family)

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { systemCode } from '../util/errors.ts'
 import type { SegmentFolder } from './hash-job.ts'
 
-/** Undefined on Windows, which lacks these flags. */
+// 0 on Windows, which lacks these flags.
 const noFollow = constants.O_NOFOLLOW ?? 0
 const noBlock = constants.O_NONBLOCK ?? 0
 
@@ -65,7 +65,7 @@ function flagsOf(folder: SegmentFolder | undefined): number {
   return constants.O_RDONLY | noBlock | (folder === undefined ? 0 : noFollow)
 }
 
-/** Returns the paths to check after an open: folders up to the known one, and the file itself on systems whose open follows links. */
+/** Returns the paths to check after an open: the folders from the file's up to `folder`, and the file itself on Windows, where open follows links. */
 function pathsToCheck(path: string, folder: SegmentFolder): string[] {
   const paths = noFollow === 0 ? [path] : []
   for (let at = dirname(path); ; at = dirname(at)) {
@@ -80,7 +80,7 @@ function checkStep(at: string, stats: BigIntStats, path: string, folder: Segment
   if (at === folder.path && (stats.dev !== folder.dev || stats.ino !== folder.ino)) throw moved(path)
 }
 
-/** Returns whether an open failed with EAGAIN: on a FIFO, or on a file leased by another program (Samba). A blocking open ends a lease. */
+/** Returns whether an open failed with EAGAIN, as for a file leased by another program (Samba). A blocking open waits for the lease to end. */
 function isLeased(error: unknown): boolean {
   return systemCode(error) === 'EAGAIN'
 }

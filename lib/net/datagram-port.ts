@@ -22,11 +22,16 @@ export interface DatagramClaim {
 export interface DatagramPort {
   /** Address family of the socket. */
   readonly family: 4 | 6
-  /** Bound UDP port. */
+  /** Bound UDP port; 0 if it is not known, as behind a relay. */
   readonly port: number
+  /**
+   * Whether datagrams go through a relay, such as a SOCKS5 proxy. `send` then also takes host names, and the sender of
+   * an answer may be another address than the one that was asked.
+   */
+  readonly isRelay?: boolean
   /** Bytes sent that the system has not accepted yet. */
   readonly bytesQueued?: number
-  /** Sends one datagram to a numeric address. Never throws; `onError` receives failures. */
+  /** Sends one datagram to a numeric address, through a relay also to a host name. Never throws; `onError` receives failures. */
   send(message: Uint8Array, to: PeerAddress, onError?: (error: Error) => void): void
   /** Registers a claim. Returns a function that unregisters it. */
   claim(claim: DatagramClaim): () => void

@@ -1,7 +1,7 @@
 import type { LookupFunction } from 'node:net'
 import { isIP } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import type { IpScope } from '../util/ip-scope.ts'
+import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { redactUrl } from '../util/redact.ts'
 import { findAddresses, type HostLookup } from './resolve-host.ts'
 import { serverName } from './url-host.ts'
@@ -40,6 +40,20 @@ export function refusal(
   return new TorrentError('ERR_TRACKER_URL', `${serverName(url)} is refused: ${why}`, {
     details: { url: redactUrl(url) }
   })
+}
+
+/** Names without a dot, and domains that are reserved for local networks. */
+const localNames = /^[^.]*$|\.(?:local|internal|lan|home|corp|home\.arpa)$/
+
+/**
+ * Returns the scope of an address or, judged by its form alone, of a host name that a proxy
+ * resolves.
+ */
+export function scopeOfName(host: string, scopeOf: (address: string) => IpScope = ipScope): IpScope {
+  if (isIP(host) !== 0) return scopeOf(host)
+  const name = host.toLowerCase().replace(/\.$/, '')
+  if (name === 'localhost' || name.endsWith('.localhost')) return scopeOf('127.0.0.1')
+  return localNames.test(name) ? 'private' : 'global'
 }
 
 /** Options of {@link socketLookup}. */

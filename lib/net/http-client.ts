@@ -3,9 +3,9 @@ import { abortable } from '../util/concurrency.ts'
 import { TorrentError } from '../util/errors.ts'
 import { type IpScope, ipScope } from '../util/ip-scope.ts'
 import { systemTimers } from '../util/timers.ts'
-import { type HostGuard, publicOnly, reach, refusal } from './host-guard.ts'
+import { type HostGuard, publicOnly, reach, refusal, scopeOfName } from './host-guard.ts'
 import type { HttpOptions } from './http-options.ts'
-import { type HttpAnswer, httpRequest } from './http-request.ts'
+import { type HttpAnswer, type HttpContent, httpRequest } from './http-request.ts'
 import { limits } from './limits.ts'
 import type { HostLookup } from './resolve-host.ts'
 import type { TcpTransport } from './tcp.ts'
@@ -27,10 +27,25 @@ export interface HttpGetOptions extends HttpOptions {
   readonly scopeOf?: ((address: string) => IpScope) | undefined
 }
 
+/** Options of {@link HttpClient.ask}. */
+export interface HttpAskOptions {
+  /** The only IP address that may be asked. */
+  readonly address: string
+  /** Local address to connect from. */
+  readonly localAddress: string
+  /** Body of a POST request; without it, the request is a GET. */
+  readonly content?: HttpContent | undefined
+  /** Maximum bytes of the answer's body, compressed and decompressed. */
+  readonly bodyBytes: number
+  /** Maximum milliseconds of the request. */
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Parts of a network that an {@link HttpClient} uses. */
 export interface HttpClientParts {
   /** Opens sockets. */
-  readonly tcp: Pick<TcpTransport, 'open'>
+  readonly tcp: Pick<TcpTransport, 'open' | 'proxy'>
   /** Resolves host names. */
   readonly lookup: HostLookup
   /** Local address to connect from; default any. */
@@ -76,6 +91,28 @@ export class HttpClient {
     }
   }
 
+  /**
+   * Makes one request to an address, which the URL's host must be, and returns what it answers, whatever the status
+   * and without following a redirect.
+   * @throws TorrentError ERR_TRACKER_NETWORK, ERR_TRACKER_TIMEOUT, ERR_TRACKER_RESPONSE, or ERR_TRACKER_URL for
+   * another host; the signal's reason.
+   */
+  async ask(
+    url: URL,
+    { address, localAddress, content, bodyBytes, timeoutMs, signal }: HttpAskOptions
+  ): Promise<HttpAnswer> {
+    const limit = AbortSignal.timeout(timeoutMs)
+    const both = signal === undefined ? limit : AbortSignal.any([signal, limit])
+    both.throwIfAborted()
+    if (hostOfUrl(url) !== address)
+      throw new TorrentError('ERR_TRACKER_URL', `${serverName(url)} is not ${address}`)
+    const { tcp, lookup } = this.#parts
+    const settings = { tcp, lookup, localAddress, family: undefined, ca: undefined, agent: undefined }
+    const limits = { bodyBytes, inflatedBytes: bodyBytes, idleTimeoutMs: timeoutMs }
+    const rest = { onSent: undefined, scopeOf: ipScope, refuse: () => undefined, accept: '*/*' }
+    return abortable(httpRequest(url, { ...settings, ...limits, ...rest, content, signal: both }), both)
+  }
+
   async #follow(start: URL, options: HttpGetOptions, signal: AbortSignal): Promise<HttpAnswer> {
     const seen = new Set<string>()
     let url = start
@@ -103,12 +140,14 @@ export class HttpClient {
     { hop, leastReach, signal }: { hop: number; leastReach: number; signal: AbortSignal }
   ): Promise<HttpAnswer> {
     const { guard = publicOnly, scopeOf = ipScope } = options
-    const refuse = (address: string): TorrentError | undefined =>
-      refusal(url, scopeOf(address), hop, { guard, leastReach })
-    const host = hostOfUrl(url)
-    const refused = isIP(host) !== 0 ? refuse(host) : isLoopback(host) ? refuse('127.0.0.1') : undefined
-    if (refused !== undefined) throw refused
     const { tcp, lookup, localAddress, family } = this.#parts
+    const byScope = (scope: IpScope): TorrentError | undefined =>
+      refusal(url, scope, hop, { guard, leastReach })
+    const refuse = (address: string): TorrentError | undefined => byScope(scopeOf(address))
+    const host = hostOfUrl(url)
+    const isKnown = isIP(host) !== 0 || isLoopback(host) || tcp.proxy !== undefined
+    const refused = isKnown ? byScope(scopeOfName(host, scopeOf)) : undefined
+    if (refused !== undefined) throw refused
     return httpRequest(url, {
       tcp,
       lookup: options.lookup ?? lookup,

@@ -12,7 +12,7 @@ import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import type { IpScope } from '../util/ip-scope.ts'
 import { decodePercent } from '../util/redact.ts'
 import { version } from '../util/version.ts'
-import { socketLookup } from './host-guard.ts'
+import { scopeOfName, socketLookup } from './host-guard.ts'
 import { readBody, unpackBody } from './http-body.ts'
 import { lenientAgent } from './lenient-connection.ts'
 import { limits } from './limits.ts'
@@ -20,9 +20,16 @@ import type { HostLookup } from './resolve-host.ts'
 import type { TcpTransport } from './tcp.ts'
 import { hostOfUrl, serverName } from './url-host.ts'
 
+/** Body of an HTTP request. */
+export interface HttpContent {
+  readonly text: string
+  /** Headers that describe it. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
 /** Options of {@link httpRequest}. */
 export interface HttpRequestOptions {
-  readonly tcp: Pick<TcpTransport, 'open'>
+  readonly tcp: Pick<TcpTransport, 'open' | 'proxy'>
   readonly lookup: HostLookup
   readonly localAddress: string | undefined
   readonly family: 4 | 6 | undefined
@@ -34,6 +41,8 @@ export interface HttpRequestOptions {
   readonly bodyBytes: number | undefined
   readonly inflatedBytes: number | undefined
   readonly onSent: (() => void) | undefined
+  /** Body of a POST request; without it, the request is a GET. */
+  readonly content?: HttpContent | undefined
   /** Returns the scope of an address. */
   scopeOf(address: string): IpScope
   /** Returns the error that refuses an address, or undefined if it is allowed. */
@@ -71,7 +80,9 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
     let ownAgent: Agent | undefined
     try {
       ownAgent = options.agent?.(url)
-      const agent = ownAgent ?? lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure }))
+      const agent =
+        ownAgent ??
+        lenientAgent(isSecure, (settings) => options.tcp.open(settings, { isSecure, signal: options.signal }))
       request = (isSecure ? requestHttps : requestHttp)({ ...settingsOf(url, options), agent })
     } catch (thrown) {
       // The agent or another option is invalid.
@@ -120,17 +131,19 @@ export function httpRequest(url: URL, options: HttpRequestOptions): Promise<Http
       }
       unpacked().then(resolve, fail)
     })
-    request.end()
+    // Sent as one write, because some routers read only one segment; `end` adds the length.
+    request.end(options.content?.text)
   })
 }
 
 function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
-  const { localAddress, family, ca } = options
+  const { localAddress, family, ca, content } = options
   const isSecure = url.protocol === 'https:'
   const settings: RequestOptions & { ca?: string | string[] } = {
     host: hostOfUrl(url),
     port: url.port === '' ? (isSecure ? 443 : 80) : Number(url.port),
     path: `${url.pathname}${url.search}`,
+    method: content === undefined ? 'GET' : 'POST',
     // Node's strict parser protects shared connections, on which two parties may disagree about message
     // boundaries, and proxies, which may forward misread messages. Here each connection carries one request,
     // nothing is forwarded, header and body are limited in size, and the body is only parsed as bencode with
@@ -144,7 +157,8 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
       'User-Agent': `piecewise/${version}`,
       'Accept-Encoding': 'gzip, deflate',
       Accept: options.accept,
-      Connection: 'close'
+      Connection: 'close',
+      ...content?.headers
     },
     ...(url.username === '' ? {} : { auth: `${decodePercent(url.username)}:${decodePercent(url.password)}` }),
     ...(family === undefined ? {} : { family }),
@@ -154,21 +168,22 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
   return settings
 }
 
-/** Returns the scope of the server that answered; with an agent of the program, only the URL can tell. */
+/** Returns the scope of the server that answered; with a proxy or an agent of the program, only the URL can tell. */
 function scopeOfServer(
   url: URL,
   response: IncomingMessage,
-  { scopeOf }: HttpRequestOptions,
+  { scopeOf, tcp }: HttpRequestOptions,
   ownAgent: Agent | undefined
 ): IpScope {
   const host = hostOfUrl(url)
+  if (ownAgent !== undefined) return isIP(host) !== 0 ? scopeOf(host) : 'global'
+  if (tcp.proxy !== undefined) return scopeOfName(host, scopeOf)
   const address = response.socket.remoteAddress
-  if (ownAgent === undefined && address !== undefined) return scopeOf(address)
-  return isIP(host) !== 0 ? scopeOf(host) : 'global'
+  return address === undefined ? scopeOfName(host, scopeOf) : scopeOf(address)
 }
 
 function explain(name: string, error: unknown): TorrentError {
-  if (error instanceof TorrentError) {
+  if (error instanceof TorrentError && !error.code.startsWith('ERR_TRANSPORT_')) {
     if (error.message.startsWith(name)) return error
     return new TorrentError(error.code, `${name}: ${error.message}`, {
       cause: error.cause,
@@ -179,7 +194,8 @@ function explain(name: string, error: unknown): TorrentError {
   if (code?.startsWith('HPE_')) {
     return new TorrentError('ERR_TRACKER_RESPONSE', `${name} does not speak HTTP (${code})`, { cause: error })
   }
-  return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${code ?? asError(error).message}`, {
+  const reason = error instanceof TorrentError ? error.message : (code ?? asError(error).message)
+  return new TorrentError('ERR_TRACKER_NETWORK', `${name}: ${reason}`, {
     cause: error
   })
 }

@@ -1,7 +1,8 @@
 import { type ClientRequestArgs, Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
-import type { NetConnectOpts, Socket } from 'node:net'
+import type { Socket, TcpNetConnectOpts } from 'node:net'
 import { Duplex } from 'node:stream'
+import { asError } from '../util/errors.ts'
 import { ReplyCleaner } from './reply-cleaner.ts'
 
 /** A connection for one HTTP request. Passes the response through a {@link ReplyCleaner} to Node's parser. */
@@ -79,13 +80,23 @@ class LenientConnection extends Duplex {
   }
 }
 
-/** Starts to connect a socket. */
-export type OpenSocket = (settings: NetConnectOpts) => Socket
+/** Starts to connect a socket, or waits until a proxy has connected it. */
+export type OpenSocket = (settings: TcpNetConnectOpts) => Socket | Promise<Socket>
 
 /** Returns an agent for one request on a connection from `open`. The agent adds the default port and the TLS host name. */
 export function lenientAgent(isSecure: boolean, open: OpenSocket): HttpAgent {
   const agent = isSecure ? new HttpsAgent() : new HttpAgent()
-  agent.createConnection = (options: ClientRequestArgs) =>
-    new LenientConnection(open(options as NetConnectOpts))
+  agent.createConnection = (
+    options: ClientRequestArgs,
+    done: (error: Error | null, socket?: Duplex) => void
+  ) => {
+    const opened = open(options as TcpNetConnectOpts)
+    if (!('then' in opened)) return new LenientConnection(opened)
+    opened.then(
+      (socket) => done(null, new LenientConnection(socket)),
+      (error) => done(asError(error))
+    )
+    return undefined
+  }
   return agent
 }

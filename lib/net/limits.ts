@@ -11,6 +11,16 @@ export const limits = {
   inflatedBytes: 2_097_152,
   /** Consecutive redirects; browsers follow 20, a tracker needs 1 or 2. */
   redirects: 5,
+  /** Bytes of an HTTP proxy's answer to CONNECT: a status and a few headers. */
+  proxyHeadBytes: 16_384,
+  /** Dials in progress through a proxy: it is one host, and many have a limit on connections of their own. */
+  proxyHalfOpen: 20,
+  /** Datagrams that wait for a UDP relay: the first requests of the DHT and of UDP trackers. */
+  relayQueue: 256,
+  /** Lines of the routing table that are read: machines with containers have some hundred. */
+  routes: 4_096,
+  /** Routers that are asked for a port: more than two uplinks are rare, and a guess takes two addresses. */
+  gateways: 4,
   /** Milliseconds to resolve a host name. */
   resolveMs: 20_000,
   /**

@@ -14,16 +14,24 @@ export interface ReadOption {
   callback: (length: number, memory: Uint8Array) => boolean
 }
 
-/** Passes the reads of a socket to its connection, which is created after the socket. */
+/** Receives the reads of a socket. */
+export interface ReadReceiver {
+  /** Maximum bytes of one read. */
+  readonly receiveLength: number
+  /** Receives borrowed bytes; returns false if reading must stop, and then has paused the socket. */
+  receive(chunk: Uint8Array): boolean
+}
+
+/** Passes the reads of a socket to its connection, which is created after the socket; before, to a proxy's handshake. */
 export class SocketReader {
-  connection: TcpConnection | undefined
+  receiver: ReadReceiver | undefined
   /** Value for the `onread` option of a socket. */
   readonly option: ReadOption = {
     buffer: () => {
-      const most = this.connection?.receiveLength ?? readMemory.length
+      const most = this.receiver?.receiveLength ?? readMemory.length
       return most < readMemory.length ? readMemory.subarray(0, most) : readMemory
     },
-    callback: (length, memory) => this.connection?.receive(memory.subarray(0, length)) ?? false
+    callback: (length, memory) => this.receiver?.receive(memory.subarray(0, length)) ?? false
   }
 }
 
@@ -66,7 +74,7 @@ export class TcpConnection implements Connection, TurnReader {
     this.#socket = socket
     if (head !== undefined) this.#held = [head]
     this.#ownMemory = reader === undefined
-    if (reader !== undefined) reader.connection = this
+    if (reader !== undefined) reader.receiver = this
     socket.on('error', (error) => {
       this.#error ??= error
     })

@@ -5,7 +5,8 @@ import {
   type NetConnectOpts,
   type Server,
   Socket,
-  type SocketConstructorOpts
+  type SocketConstructorOpts,
+  type TcpNetConnectOpts
 } from 'node:net'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { canonicalHost, formatAddress, type PeerAddress } from '../util/address.ts'
@@ -13,6 +14,8 @@ import { asError, systemCode, TorrentError } from '../util/errors.ts'
 import { connected, dialError } from './connected.ts'
 import type { Connection, DialOptions, Listener, ListenOptions, TlsOptions, Transport } from './connection.ts'
 import { IncomingSockets } from './incoming-sockets.ts'
+import { ProxyDialler } from './proxy-dialler.ts'
+import type { ProxyServer } from './proxy-server.ts'
 import { refuseHosts } from './refuse-hosts.ts'
 import { SocketReader, TcpConnection } from './tcp-connection.ts'
 
@@ -22,8 +25,20 @@ const defaultTimeoutMs = 15_000
 export interface TcpTransportOptions {
   /** Local IP address to connect from; default any. */
   readonly localAddress?: string | undefined
-  /** Resolves host names for sockets; default the system's resolver. */
+  /** Resolves host names for sockets; default the system's resolver. With a proxy, only the proxy's own name. */
   readonly lookup?: LookupFunction | undefined
+  /** Proxy for all dials; default none. */
+  readonly proxy?: ProxyServer | undefined
+  /** Receives one warning for each outage of the proxy. */
+  readonly onWarning?: ((warning: Error) => void) | undefined
+}
+
+/** Options of {@link TcpTransport.open}. */
+export interface OpenOptions {
+  /** Whether to use TLS. */
+  readonly isSecure: boolean
+  /** Aborts the wait for a proxy. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** TCP and TLS over `node:net` and `node:tls`. */
@@ -31,10 +46,22 @@ export class TcpTransport implements Transport {
   readonly #options: TcpTransportOptions
   readonly #sockets = new Set<Socket>()
   readonly #listeners = new Set<Listener>()
+  /** Dials through the proxy; undefined without one. */
+  readonly proxy: ProxyDialler | undefined
   #closed = false
 
   constructor(options: TcpTransportOptions = {}) {
     this.#options = options
+    const { proxy, localAddress, lookup, onWarning = () => {} } = options
+    if (proxy === undefined) return
+    const own = { noDelay: true, ...ifGiven({ localAddress, lookup }) }
+    const open = ({ host, port }: PeerAddress, settings: Pick<NetConnectOpts, 'onread'> = {}): Socket =>
+      this.#open({ host, port, ...own, ...settings }, false)
+    // Connections that end because we close them say nothing about the proxy.
+    const warn = (warning: Error): void => {
+      if (!this.#closed) onWarning(warning)
+    }
+    this.proxy = new ProxyDialler({ proxy, open, onWarning: warn })
   }
 
   async dial(address: PeerAddress, options: DialOptions = {}): Promise<Connection> {
@@ -45,6 +72,7 @@ export class TcpTransport implements Transport {
     if (!(Number.isInteger(address.port) && address.port >= 1 && address.port <= 65535)) {
       throw dialError(address, 'the port must be from 1 to 65535')
     }
+    if (this.proxy !== undefined) return this.#dialThrough(this.proxy, address, options)
     const { localAddress = this.#options.localAddress } = options
     const { lookup } = this.#options
     // Node accepts `onread` only when it creates a socket; reading without it is a third slower.
@@ -53,8 +81,7 @@ export class TcpTransport implements Transport {
       host: address.host,
       port: address.port,
       noDelay: true,
-      ...(localAddress === undefined ? {} : { localAddress }),
-      ...(lookup === undefined ? {} : { lookup }),
+      ...ifGiven({ localAddress, lookup }),
       ...(tls === undefined ? {} : tlsSettings(tls)),
       // The declared types allow a fixed buffer only, but Node has always accepted a function.
       onread: reader.option as unknown as NonNullable<NetConnectOpts['onread']>
@@ -62,7 +89,7 @@ export class TcpTransport implements Transport {
     const isSecure = tls !== undefined
     let socket: Socket
     try {
-      socket = this.open(settings, { isSecure })
+      socket = this.#open(settings, isSecure)
     } catch (cause) {
       throw dialError(address, 'the address cannot be dialled', cause)
     }
@@ -75,9 +102,49 @@ export class TcpTransport implements Transport {
 
   /**
    * Starts to connect a socket, for protocols that need a socket and not a {@link Connection}; the transport
-   * closes it on its own `close`. Throws if Node rejects the settings.
+   * closes it on its own `close`. With a proxy, returns a promise of a socket that the proxy has connected. Throws or
+   * rejects if Node rejects the settings or the proxy the target.
    */
-  open(settings: NetConnectOpts, { isSecure }: { readonly isSecure: boolean }): Socket {
+  open(settings: TcpNetConnectOpts, { isSecure, signal }: OpenOptions): Socket | Promise<Socket> {
+    return this.proxy === undefined
+      ? this.#open(settings, isSecure)
+      : this.#openThrough(this.proxy, settings, { isSecure, signal })
+  }
+
+  /** Dials through the proxy. The handshake uses the same reader as the connection, which keeps its shared memory. */
+  async #dialThrough(proxy: ProxyDialler, address: PeerAddress, options: DialOptions): Promise<Connection> {
+    const { signal, timeoutMs = defaultTimeoutMs, tls } = options
+    if (tls === undefined) {
+      const reader = new SocketReader()
+      const { socket, rest } = await proxy.dial(address, { timeoutMs, signal, reader })
+      return new TcpConnection(socket, address, false, reader, rest.length === 0 ? undefined : rest)
+    }
+    const { socket } = await proxy.dial(address, { timeoutMs, signal })
+    const secure = this.#secure(socket, { host: address.host, port: address.port, ...tlsSettings(tls) })
+    // Node does not read into shared memory through a second socket.
+    const connection = new TcpConnection(secure, address, false)
+    await connected(secure, address, { timeoutMs, signal, isSecure: true })
+    return connection
+  }
+
+  async #openThrough(
+    proxy: ProxyDialler,
+    settings: TcpNetConnectOpts,
+    { isSecure, signal }: OpenOptions
+  ): Promise<Socket> {
+    const { host = 'localhost', port } = settings
+    const { socket, rest } = await proxy.dial({ host, port }, { timeoutMs: defaultTimeoutMs, signal })
+    if (rest.length > 0) socket.unshift(rest)
+    return isSecure ? this.#secure(socket, settings) : socket
+  }
+
+  #secure(socket: Socket, settings: ConnectionOptions): Socket {
+    const secure = connectTls({ ...settings, socket })
+    this.#track(secure)
+    return secure
+  }
+
+  #open(settings: NetConnectOpts, isSecure: boolean): Socket {
     if (this.#closed) throw new TorrentError('ERR_TRANSPORT_DIAL', 'the transport is closed')
     const socket = isSecure ? connectTls(settings as ConnectionOptions) : connect(settings)
     this.#track(socket)
@@ -165,6 +232,17 @@ export class TcpTransport implements Transport {
     this.#sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
+  }
+}
+
+/** Leaves out the settings that are undefined. */
+function ifGiven({
+  localAddress,
+  lookup
+}: Pick<TcpTransportOptions, 'localAddress' | 'lookup'>): Pick<TcpNetConnectOpts, 'localAddress' | 'lookup'> {
+  return {
+    ...(localAddress === undefined ? {} : { localAddress }),
+    ...(lookup === undefined ? {} : { lookup })
   }
 }
 

@@ -17,8 +17,12 @@ export interface UdpPortOptions {
   readonly port?: number
   /** Whether the process may exit while the socket is open; default false. */
   readonly unref?: boolean
+  /** Whether multicast leaves through the interface of `host`; default the system decides. */
+  readonly multicast?: boolean
   /** Receives errors of the bound socket and of claims that threw; the port stays open. */
   readonly onWarning?: (error: Error) => void
+  /** Called when the socket is being closed. */
+  readonly onClosed?: () => void
 }
 
 // "Port unreachable" from one peer must not disturb a socket that serves many. The same goes for an invalid host.
@@ -42,18 +46,19 @@ class UdpPort implements DatagramPort {
   readonly family: 4 | 6
   readonly port: number
   readonly #socket: Socket
-  readonly #onWarning: ((error: Error) => void) | undefined
-  readonly #claims = new Claims()
-  /** Claims that received datagrams in this turn of the event loop and have an `onTurnEnd`. */
-  readonly #claimsServed = new Set<DatagramClaim>()
+  readonly #claims: Claims
+  readonly #onClosed: (() => void) | undefined
   #closing: Promise<void> | undefined
 
-  constructor(socket: Socket, { family, onWarning }: UdpPortOptions) {
+  constructor(socket: Socket, { family, onWarning, onClosed }: UdpPortOptions) {
     this.family = family
     this.port = socket.address().port
     this.#socket = socket
-    this.#onWarning = onWarning
-    socket.on('message', (message, { address, port }) => this.#receive(message, { host: address, port }))
+    this.#onClosed = onClosed
+    this.#claims = new Claims(onWarning)
+    socket.on('message', (message, { address, port }) =>
+      this.#claims.deliver(message, { host: address, port })
+    )
     socket.on('error', (error) => {
       if (!harmlessCodes.has(systemCode(error) ?? '')) onWarning?.(error)
     })
@@ -84,40 +89,10 @@ class UdpPort implements DatagramPort {
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#claims.clear()
+      this.#onClosed?.()
       this.#socket.close(() => resolve())
     })
     return this.#closing
-  }
-
-  #receive(message: Uint8Array, from: PeerAddress): void {
-    try {
-      for (const claim of this.#claims.for(message)) {
-        if (!claim.matches(message, from)) continue
-        if (claim.onTurnEnd !== undefined) this.#addServed(claim)
-        claim.receive(message, from)
-        return
-      }
-    } catch (error) {
-      this.#onWarning?.(asError(error))
-    }
-  }
-
-  #addServed(claim: DatagramClaim): void {
-    if (this.#claimsServed.size === 0) setImmediate(() => this.#endTurn())
-    this.#claimsServed.add(claim)
-  }
-
-  #endTurn(): void {
-    const served = [...this.#claimsServed]
-    this.#claimsServed.clear()
-    for (const claim of served) {
-      if (!this.#claims.has(claim)) continue
-      try {
-        claim.onTurnEnd?.()
-      } catch (error) {
-        this.#onWarning?.(asError(error))
-      }
-    }
   }
 }
 
@@ -165,13 +140,24 @@ export function bindUdpPort(options: UdpPortOptions): Promise<DatagramPort> {
       if (isIP(host) !== family) throw new RangeError(`'${host}' is not an IPv${family} address`)
       socket.bind({ port, address: host, exclusive: true }, () => {
         socket.off('error', onBindError)
-        enlargeReceiveBuffer(socket)
+        if (options.multicast === true) sendMulticastFrom(socket, host)
+        else enlargeReceiveBuffer(socket)
         resolve(new UdpPort(socket, options))
       })
     } catch (error) {
       onBindError(asError(error))
     }
   })
+}
+
+/** Chooses the interface of an address for multicast; the TTL of 2 is that of UPnP. */
+function sendMulticastFrom(socket: Socket, host: string): void {
+  try {
+    socket.setMulticastInterface(host)
+    socket.setMulticastTTL(2)
+  } catch (thrown) {
+    if (log.enabled) log('multicast from %s: %s', host, asError(thrown).message)
+  }
 }
 
 /** Requests a large buffer: Linux caps the size, other systems refuse sizes above their limit. */

@@ -4,7 +4,8 @@ import { domainToASCII } from 'node:url'
 export function hostOfUrl(url: URL): string {
   const { hostname } = url
   if (hostname.startsWith('[')) return hostname.slice(1, -1)
-  if (url.protocol !== 'udp:') return hostname
+  // Other schemes leave names as they are written.
+  if (/^(?:http|ws)s?:$/.test(url.protocol)) return hostname
   try {
     return domainToASCII(decodeURIComponent(hostname))
   } catch {

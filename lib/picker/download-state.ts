@@ -331,7 +331,7 @@ export class DownloadState {
     if (this.outOfMemory) this.regainMemory()
   }
 
-  /** Allows background pieces to be opened again, including those that were set aside. */
+  /** Allows background pieces to be opened again, and lets peers that found nothing to request search again. */
   regainMemory(): void {
     this.outOfMemory = false
     this.readiness.unstarve()

@@ -103,7 +103,7 @@ export class Picker {
     this.#changes.markVerified(pieces, stored, now)
   }
 
-  /** Marks pieces as unchecked: they may be in storage and are not fetched until `had` or `lost` reports the check. */
+  /** Marks pieces as unchecked: they may be in storage and are not fetched until `markVerified` or `lost` reports the result. */
   unchecked(pieces: readonly number[], now: number): void {
     this.#changes.unchecked(pieces, now)
     this.#filler.fillAll(now)
@@ -144,7 +144,7 @@ export class Picker {
   setWindow(id: number, window: ByteWindow | undefined, jumped: boolean, now: number): void {
     const state = this.#state
     this.#changes.setWindow(id, window, now)
-    // Also true when a reader runs out of verified pieces. Until then no stream waited, so the queues are deep.
+    // A stream can also become pressed without a jump, when verified pieces run out. The request queues are deep until then.
     const pressed = this.#filler.isPressed(now)
     if (jumped && this.#filler.isHungry(now)) cancelBackground(state, 0, now)
     else if (pressed && !this.#wasPressed) cancelBackground(state, shallowMs, now)

@@ -6,8 +6,9 @@ import type { PeerState } from './peer-state.ts'
 const differenceCost = 8
 
 /**
- * Sets the pieces of a peer: a bitfield (spare bits zero, copied), `'all'` or `'none'`. Returns whether anything changed. All pieces
- * are recounted only if many changed, so that a peer that repeats itself costs one look at its bits (BEP 3, BEP 6).
+ * Sets the pieces of a peer: a bitfield (spare bits zero, copied), `'all'` or `'none'` (BEP 3, BEP 6). Returns whether anything
+ * changed. All pieces are recounted only if many changed or the peer was a seed, so that a peer that repeats itself costs one look
+ * at its bits.
  */
 export function setPieces(
   state: DownloadState,

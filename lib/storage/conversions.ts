@@ -11,11 +11,11 @@ interface Conversion {
   readonly done: Promise<unknown>
 }
 
-/** Writes the present blocks of pieces in memory that are to be streamed, while other blocks arrive. */
+/** Converts pieces in memory to streamed pieces: writes their present blocks to storage while other blocks arrive. */
 export class Conversions {
   readonly #layout: Layout
   readonly #storage: Storage
-  readonly #under = new LazyMap<number, Conversion>()
+  readonly #running = new LazyMap<number, Conversion>()
 
   constructor(layout: Layout, storage: Storage) {
     this.#layout = layout
@@ -24,17 +24,17 @@ export class Conversions {
 
   /** Returns whether blocks of a piece are being written, even if the piece was abandoned since. */
   has(piece: number): boolean {
-    return this.#under.has(piece)
+    return this.#running.has(piece)
   }
 
   /** Resolves when the blocks of a piece are written; undefined when none are being written. */
   done(piece: number): Promise<unknown> | undefined {
-    return this.#under.get(piece)?.done
+    return this.#running.get(piece)?.done
   }
 
   /** Marks blocks as not written, because they were discarded. */
   discard(piece: number, blocks: readonly number[]): void {
-    const written = this.#under.get(piece)?.written
+    const written = this.#running.get(piece)?.written
     if (written !== undefined) for (const block of blocks) written.delete(block)
   }
 
@@ -46,9 +46,9 @@ export class Conversions {
   ): Promise<void> {
     const written = new Set(buffer?.present())
     const writing = buffer === undefined ? undefined : this.#write(buffer)
-    this.#under.set(piece, { written, done: Promise.resolve(writing) })
+    this.#running.set(piece, { written, done: Promise.resolve(writing) })
     const failure = await writing
-    this.#under.delete(piece)
+    this.#running.delete(piece)
     finish([...written], failure)
   }
 

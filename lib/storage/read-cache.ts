@@ -23,7 +23,7 @@ export class CachePage {
   reading: Promise<Uint8Array | undefined> | undefined
   /** Views of the page that are being sent to peers. */
   holds = 0
-  /** Whether the memory must not be reused, because views of it may still be in use. */
+  /** Whether to drop the page once no view is held: its read failed, or it left the cache during the read. */
   spent = false
   usedAt = 0
 
@@ -138,7 +138,7 @@ export class ReadCache {
     }
   }
 
-  /** Drops all pages without held views. */
+  /** Removes all pages. Their memory is released once no view is held. */
   clear(): void {
     for (const page of this.#pages.values()) {
       this.#pages.delete(page.index)

@@ -26,8 +26,8 @@ interface Reserved {
 }
 
 /**
- * Folders of resume records and other state, in which a torrent may not write or read files. Real paths are compared: by name, where names
- * count as equal if any file system treats them so, and before a write by device and inode.
+ * Folders of resume records and other state, in which a torrent may not write or read files. Real paths are compared by name; names that
+ * are equal on any file system count as equal. Before a write, devices and inodes are compared too.
  */
 export class ReservedFolders {
   readonly #fs: StorageFs

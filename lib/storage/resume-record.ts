@@ -38,8 +38,8 @@ export interface ResumeRecord {
   /** How file names are spelled on disk; undefined when all spellings are the same, and in records of version 0.1. */
   readonly spelling?: Spelling
   /**
-   * One bit for each file of the layout that belongs to the torrent; unless `clean`, also for files that were about to be created.
-   * Undefined in records of 0.1.0.
+   * One bit for each file of the layout, set if the file on disk belongs to the torrent; unless `clean`, also if it was about to be
+   * created. Undefined in records of 0.1.0.
    */
   readonly owned?: Uint8Array
   /** Files and folders that the storage created, as it reported them. */
@@ -129,8 +129,8 @@ export function openResume(bytes: Uint8Array): {
 }
 
 /**
- * Returns the trustworthy part of a record. An untrusted record names no files to delete, and gives a private torrent neither trackers nor
- * peers (BEP 27). Its links count if it is at least sealed, because they exclude links that appeared since.
+ * Returns the trustworthy part of a record. Only a `trusted` one names files to delete, and gives a private torrent trackers and peers
+ * (BEP 27). The links of a `sealed` one still count, because they exclude links that appeared since.
  */
 export function believed({ record, trust }: LoadedRecord, isPrivate: boolean): ResumeRecord {
   if (trust === 'trusted') return record

@@ -18,7 +18,7 @@ export class SpilledPieces {
   readonly #storage: Storage
   /** Blocks being read back, by piece. */
   readonly #returning = new LazyMap<number, readonly number[]>()
-  /** Writes under way of spilled pieces; reading back waits for them. */
+  /** Running writes, by piece; reading back waits for them. */
   readonly #spills = new LazyMap<number, Promise<unknown>>()
 
   constructor(layout: Layout, storage: Storage) {
@@ -36,7 +36,7 @@ export class SpilledPieces {
     return this.#spills.get(piece)
   }
 
-  /** Writes the blocks of a piece under way, whose buffer belongs to `pool`; resolves with the stored blocks. */
+  /** Writes the blocks of an incomplete piece, whose buffer belongs to `pool`; resolves with the stored blocks. */
   async save(begun: PieceBuffer | StreamedPiece, pool: BufferPool): Promise<readonly number[]> {
     const returning = this.#returning.get(begun.piece) ?? []
     const blocks = [...new Set([...begun.present(), ...returning])].sort((a, b) => a - b)

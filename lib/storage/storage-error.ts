@@ -45,7 +45,7 @@ const sentences: Readonly<Record<string, readonly [ErrorCode, (path: string) => 
   const handles = [
     'ERR_STORAGE_READ',
     (path: string) =>
-      `${path} cannot be opened because too many files are open: raise the limit (ulimit -n) or lower maxOpenFiles`
+      `${path} cannot be opened because too many files are open: raise the limit (ulimit -n) or use FileStorage with a lower maxOpenFiles`
   ] as const
   return {
     ENOSPC: full,

@@ -132,7 +132,7 @@ export class StreamedPiece {
     this.#states[block] = absent
   }
 
-  /** Keeps a block until it is written: copies `data`, or takes the bytes that its writer wrote. */
+  /** Keeps a block in memory until it is stored: copies `data`, or without it uses the memory that `claim` returned. */
   fill(block: BlockIndex, data?: Uint8Array): void {
     if (this.#ended || this.#states[block] === undefined || this.has(block)) return
     const memory = data === undefined ? this.#claimed.get(block) : copyOf(data)

@@ -93,7 +93,7 @@ export class Streaming {
     this.#account.release(blocks * blockLength)
   }
 
-  /** Adds a block; returns false when there is no memory for it, as for a block that is no longer requested. */
+  /** Adds a block. If the memory reserved for it was released, reserves it again, or returns false when there is none. */
   fill(streamed: StreamedPiece, block: BlockIndex, data: Uint8Array | undefined): boolean {
     if (streamed.unwritten >= streamed.reserved && !streamed.isClaimed(block)) {
       const more = this.extend(streamed, true, 1)

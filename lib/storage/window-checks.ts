@@ -15,8 +15,8 @@ export interface WindowCheckEvents {
 }
 
 /**
- * Checks the pieces that readers need next before all others, nearest first and few at a time. Each next piece follows from the current
- * windows, so nothing is checked where a reader has left.
+ * Checks the pieces that readers need next before all others, nearest first and few at a time. Chooses each piece by the current windows,
+ * so that no piece is checked that readers have left behind.
  */
 export class WindowChecks {
   readonly #events: WindowCheckEvents

@@ -33,7 +33,7 @@ export interface ConnectorOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Callbacks of a {@link Connector}. Each candidate ends with exactly one of `onConnected`, `onSelf` and `onFailed`. */
+/** Callbacks of a {@link Connector}. Each candidate ends with exactly one of `onConnected`, `onSelf`, `onFailed` and `onPostponed`. */
 export interface ConnectorEvents {
   /** Returns the options for new wires, as far as they are known. */
   wireOptions(): WireOptions
@@ -47,6 +47,8 @@ export interface ConnectorEvents {
   onSelf(candidate: Candidate): void
   /** No variant led to a handshake. */
   onFailed(candidate: Candidate): void
+  /** The candidate was not dialled, because our proxy failed; it is not at fault. */
+  onPostponed(candidate: Candidate): void
 }
 
 /**
@@ -100,6 +102,11 @@ export class Connector {
       connection = await this.#options.dial(address, variant, this.#signal)
     } catch (error) {
       if (log.enabled) log('dial %s failed: %s', formatAddress(address), asError(error).message)
+      // The proxy's fault says nothing of the peer.
+      if (error instanceof TorrentError && error.code === 'ERR_TRANSPORT_PROXY') {
+        this.#events.onPostponed(candidate)
+        return
+      }
       this.#retry(candidate, variant, others, 'unreachable')
       return
     }

@@ -43,7 +43,7 @@ export class ExtendedHandshakes {
     this.#noteTold(peer, uploadOnly)
     peer.wire.extendedHandshake({
       version: `piecewise/${version}`,
-      port: host.port,
+      port: host.port === 0 ? undefined : host.port,
       yourIp: peer.connection.remote.host,
       metadataSize: metadataLength(),
       uploadOnly

@@ -76,7 +76,8 @@ export class PeerManager {
         options.book.self(candidate.address)
         this.#failed(candidate)
       },
-      onFailed: (candidate) => this.#failed(candidate)
+      onFailed: (candidate) => this.#failed(candidate),
+      onPostponed: (candidate) => this.#failed(candidate, true)
     })
   }
 
@@ -173,9 +174,10 @@ export class PeerManager {
     this.dialer.close()
   }
 
-  /** Handles a candidate whose variants all failed. */
-  #failed({ address }: Candidate): void {
-    this.dialer.failed(address, monotonicMs())
+  /** Handles a candidate whose variants all failed, or that was only postponed. */
+  #failed({ address }: Candidate, isPostponed = false): void {
+    if (isPostponed) this.dialer.postponed(address, monotonicMs())
+    else this.dialer.failed(address, monotonicMs())
     this.#keepConnected(address)
     this.dial()
   }

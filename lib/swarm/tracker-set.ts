@@ -66,7 +66,13 @@ export class TrackerSet {
   get statuses(): readonly TrackerStatus[] {
     if (!this.#active || this.#returning)
       return this.#tiers.flatMap((urls, tier) => urls.map((url) => unasked(url, tier)))
-    return this.#announcements.flatMap(({ trackers }) => trackers)
+    const asked = this.#announcements.flatMap(({ trackers }) => trackers)
+    if (this.#options.host.network.carriesUdp) return asked
+    const known = new Set(asked.map(({ url }) => url))
+    const unused = this.#tiers.flatMap((urls, tier) =>
+      urls.filter((url) => !known.has(url)).map((url) => unasked(url, tier))
+    )
+    return [...asked, ...unused]
   }
 
   /** Tracker URLs that the program gave. */
@@ -122,6 +128,11 @@ export class TrackerSet {
     for (const announcement of this.#announcements) announcement.completed()
   }
 
+  /** Announces again, as soon as the trackers' intervals allow, because our port has changed. */
+  announceNow(): void {
+    for (const announcement of this.#announcements) announcement.announceNow()
+  }
+
   /** Corrects trackers that were told of missing bytes, after a check found every byte on disk. */
   nothingLeft(): void {
     for (const announcement of this.#announcements) announcement.nothingLeft()
@@ -139,11 +150,22 @@ export class TrackerSet {
     await Promise.all(announcements.map((one) => one.close()))
   }
 
-  #announce(tiers: readonly (readonly string[])[]): void {
+  /** Announces to trackers; with a proxy that carries no UDP, UDP trackers are left out. */
+  #announce(all: readonly (readonly string[])[]): void {
+    const isUsable = (url: string): boolean => this.#options.host.network.carriesUdp || !/^\s*udp:/i.test(url)
+    const tiers = all.map((urls) => urls.filter(isUsable)).filter((urls) => urls.length > 0)
+    if (tiers.length === 0) return
     const { infoHash, host, counters, onAnnouncement, onWarning } = this.#options
     const announcement = announceTiers(
       tiers,
-      { infoHash, peerId: host.peerId, port: host.port, counters },
+      {
+        infoHash,
+        peerId: host.peerId,
+        get port() {
+          return host.port
+        },
+        counters
+      },
       {
         udp: host.udpTrackers,
         trust: (url) => (this.#trusted.has(url) ? 'program' : 'remote'),

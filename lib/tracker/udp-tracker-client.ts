@@ -1,12 +1,11 @@
 import type { DatagramPort } from '../net/datagram-port.ts'
 import { eachFamily } from '../net/each-family.ts'
-import { refusal } from '../net/host-guard.ts'
+import { refusal, scopeOfName } from '../net/host-guard.ts'
 import { Network } from '../net/network.ts'
 import { type HostLookup, resolveHost } from '../net/resolve-host.ts'
 import { hostOfUrl, serverName } from '../net/url-host.ts'
-import { formatAddress, type PeerAddress } from '../util/address.ts'
+import { canonicalHost, formatAddress, isIP, type PeerAddress } from '../util/address.ts'
 import { asError, TorrentError } from '../util/errors.ts'
-import { ipScope } from '../util/ip-scope.ts'
 import { systemTimers, type Timers } from '../util/timers.ts'
 import type { Trust } from '../util/trust.ts'
 import { limits } from './limits.ts'
@@ -110,9 +109,9 @@ export class UdpTrackerClient {
         to,
         { ...options, signal },
         (connectionId, id) => encodeAnnounce(connectionId, id, { ...parameters, numwant }, path),
-        (message) => parseAnnounce(message, family)
+        (message, from) => parseAnnounce(message, from)
       )
-      const scope = ipScope(to.host)
+      const scope = scopeOfName(to.host)
       const reply = { ...answer, peers: answer.peers.filter(({ host }) => mayName(scope, host)) }
       options.onReply?.(reply)
       return reply
@@ -167,7 +166,11 @@ export class UdpTrackerClient {
     run: (family: 4 | 6, to: PeerAddress, signal: AbortSignal) => Promise<T>
   ): Promise<[T, ...T[]]> {
     if (this.#closing !== undefined) throw udpClosedError()
-    const hosts = await resolveHost(hostOfUrl(url), { signal, lookup, timers: this.#timers })
+    const host = hostOfUrl(url)
+    const hosts =
+      this.#network.proxy === undefined
+        ? await resolveHost(host, { signal, lookup, timers: this.#timers })
+        : unresolved(host)
     const isUsable = (one: 4 | 6): boolean =>
       this.#isShared ? this.#ports.has(one) : this.#network.families.includes(one)
     const families = ([4, 6] as const).filter(
@@ -175,7 +178,7 @@ export class UdpTrackerClient {
     )
     // Checks the addresses that are sent to, so that a second DNS answer cannot bypass the check.
     const guard = trackerGuard(url, trust)
-    const refused = families.map((one) => refusal(url, ipScope(hosts[one] ?? ''), 0, { guard }))
+    const refused = families.map((one) => refusal(url, scopeOfName(hosts[one] ?? ''), 0, { guard }))
     const allowed = families.filter((_, at) => refused[at] === undefined)
     if (families.length > 0 && allowed.length === 0) throw refused[0]
     if (families.length === 0) {
@@ -195,7 +198,7 @@ export class UdpTrackerClient {
     to: PeerAddress,
     { signal, schedule = patientSchedule, onSent }: UdpAnnounceOptions,
     encode: (connectionId: bigint, transactionId: number) => Uint8Array,
-    parse: (message: Uint8Array) => T
+    parse: (message: Uint8Array, from: 4 | 6) => T
   ): Promise<T> {
     const where = formatAddress(to)
     const connect = this.#transactions.open(to)
@@ -230,7 +233,8 @@ export class UdpTrackerClient {
         )
         if (answer === undefined) continue
         try {
-          return parse(answer)
+          // A proxy may have resolved the name to either family, which the answer's format depends on.
+          return parse(answer, request.from === undefined || isIP(request.from) !== 6 ? 4 : 6)
         } catch (error) {
           // A restarted tracker no longer knows a connection id that was valid a moment ago.
           if (fresh) throw error
@@ -279,4 +283,9 @@ export class UdpTrackerClient {
     this.#use(port)
     return port
   }
+}
+
+/** Returns a host for a relay: names are resolved there, and sent by its IPv4 port. */
+function unresolved(host: string): { 4?: string; 6?: string } {
+  return isIP(host) === 6 ? { 6: canonicalHost(host) } : { 4: host }
 }

@@ -1,7 +1,7 @@
 import type { DatagramPort } from '../net/datagram-port.ts'
 import { canonicalHost, type PeerAddress } from '../util/address.ts'
 import { isBytes, randomBytes } from '../util/bytes.ts'
-import { systemCode, TorrentError } from '../util/errors.ts'
+import { isTorrentError, systemCode, TorrentError } from '../util/errors.ts'
 import type { Timers } from '../util/timers.ts'
 import { isUdpReply, transactionOf } from './udp-packets.ts'
 
@@ -9,8 +9,10 @@ import { isUdpReply, transactionOf } from './udp-packets.ts'
 export interface UdpTransaction {
   /** Random number, known only to us and the tracker. */
   id: number
-  /** Address of the tracker, its host in canonical form. */
+  /** Address of the tracker, its host in canonical form, or its host name if a relay resolves it. */
   readonly to: PeerAddress
+  /** Host that the last answer came from; differs from that of `to` behind a relay. */
+  from: string | undefined
   outcome: Uint8Array | Error | undefined
   settle: ((outcome: Uint8Array | Error) => void) | undefined
 }
@@ -34,9 +36,14 @@ export class UdpTransactions {
       matches: (message) => isUdpReply(message) && this.#open.has(transactionOf(message)),
       receive: (message, from) => {
         const transaction = this.#open.get(transactionOf(message))
-        // A guessed transaction id from another address is not the tracker's answer.
-        if (transaction === undefined || from.port !== transaction.to.port) return
-        if (canonicalHost(from.host) === transaction.to.host) deliver(transaction, message)
+        if (transaction === undefined) return
+        const host = canonicalHost(from.host)
+        // A guessed transaction id from another address is not the tracker's answer. Behind a relay, which resolves
+        // names, answers come from any address, and only through the relay.
+        const { to } = transaction
+        if (port.isRelay !== true && (from.port !== to.port || host !== to.host)) return
+        transaction.from = host
+        deliver(transaction, message)
       }
     })
     this.#releases.push(release)
@@ -44,7 +51,13 @@ export class UdpTransactions {
 
   /** Opens a transaction; to be closed with `end`. */
   open(to: PeerAddress): UdpTransaction {
-    const transaction: UdpTransaction = { id: this.#newId(), to, outcome: undefined, settle: undefined }
+    const transaction: UdpTransaction = {
+      id: this.#newId(),
+      to,
+      from: undefined,
+      outcome: undefined,
+      settle: undefined
+    }
     this.#open.set(transaction.id, transaction)
     return transaction
   }
@@ -100,7 +113,8 @@ export class UdpTransactions {
       port.send(packet, transaction.to, (cause) => {
         // A full send buffer is like a lost packet; without a route, no retry helps.
         if (['ENOBUFS', 'EAGAIN', 'ECONNREFUSED'].includes(systemCode(cause) ?? '')) return
-        const message = `cannot be reached: ${systemCode(cause) ?? cause.message}`
+        const reason = isTorrentError(cause) ? cause.message : (systemCode(cause) ?? cause.message)
+        const message = `cannot be reached: ${reason}`
         deliver(transaction, new TorrentError('ERR_TRACKER_NETWORK', message, { cause }))
       })
     })

@@ -12,7 +12,7 @@ export interface HandlingLimits {
 interface Host {
   usedMs: number
   at: number
-  /** Time from which on its count has been above half of the burst. */
+  /** Last time at which its count was seen below half of the burst; at first, when it was created. */
   busySince: number
 }
 
@@ -27,7 +27,7 @@ export class HandlingBudget {
   readonly #mostMs: number
   readonly #hosts = new Map<string, Host>()
 
-  /** Makes a budget in which each host may use as much. */
+  /** Creates a budget in which each host has these limits. */
   constructor({ part, burstMs }: HandlingLimits) {
     this.#part = part
     this.#burstMs = burstMs

@@ -8,7 +8,7 @@ export interface Throttles {
   readonly upload?: Throttle | undefined
 }
 
-// Chokes, haves, requests: counted, but delaying them gains nothing.
+// Writes up to this length in bytes (chokes, haves, requests) count but do not wait: delaying them gains nothing.
 const controlLength = 512
 
 /**

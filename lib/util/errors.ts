@@ -25,6 +25,7 @@ export const errorCodes = {
   ERR_TRANSPORT_DIAL: 'the peer could not be reached',
   ERR_TRANSPORT_LISTEN: 'no port could be listened on',
   ERR_TRANSPORT_TIMEOUT: 'the peer did not answer in time, or was silent for too long',
+  ERR_TRANSPORT_PROXY: 'the proxy could not be reached or refused to serve us',
   ERR_TRACKER_LIMIT: 'the torrent has more trackers than are used',
   ERR_TRACKER_OPTION: 'a tracker option or argument is not valid',
   ERR_TRACKER_URL: 'the tracker URL is malformed or of an unsupported kind',

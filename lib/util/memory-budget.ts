@@ -63,8 +63,8 @@ export class MemoryBudget {
 
   /**
    * Reserves `bytes` for an account; an urgent reservation may use the reserve. Returns false if there is not
-   * enough memory, or, unless urgent, if other accounts wait for their fair share and this one has its own. After
-   * a refusal, the holder's `onFreed` is called once.
+   * enough memory, or, unless urgent, if other accounts wait for their fair share and this one would exceed its
+   * own. After a refusal, the holder's `onFreed` is called once.
    */
   reserve(account: MemoryAccount, bytes: number, urgent: boolean): boolean {
     const ceiling = urgent ? this.limit : this.limit - this.#urgentReserve

@@ -53,8 +53,8 @@ export function emitSafely(emitter: EventEmitter, event: string | symbol, args: 
 }
 
 /**
- * Calls the listeners as {@link emitSafely} does; for classes whose `emit` overrides use it, so that events
- * of the base class are covered.
+ * Calls the listeners as {@link emitSafely} does. Classes override `emit` with it, so that events that their
+ * base class emits are covered, too.
  */
 export function callListeners(emitter: Listened, event: EventName, args: readonly unknown[]): boolean {
   if (event === 'error' && emitter.listenerCount(errorMonitor) > 0) callListeners(emitter, errorMonitor, args)

@@ -57,12 +57,12 @@ async function words(args: readonly string[]): Promise<{ code: number; stdout: s
 test('usage errors are one sentence, with code 2', async () => {
   const table: readonly (readonly [args: string, says: RegExp])[] = [
     ['', /name a command/],
-    ['dwonload', /'dwonload' is not a command; is download meant/],
+    ['dwonload', /'dwonload' is not a command; did you mean download/],
     ['file.torrent', /'file.torrent' is not a command/],
     ['download', /name a source/],
     ['download a b', /'b' is one too many/],
     ['download a -- b', /'b' is one argument too many/],
-    ['download a --prot 1', /'--prot' is not an option of 'download'; is --port meant/],
+    ['download a --prot 1', /'--prot' is not an option of 'download'; did you mean --port/],
     ['download a -x', /'-x' is not an option/],
     ['download a --constructor', /'--constructor' is not an option/],
     ['download a --port', /--port needs a value/],

@@ -125,6 +125,35 @@ test('peers come at once and every 15 minutes, and leaving ends it', async () =>
   assert.equal(dht.announced.length, 4)
 })
 
+test('another port is announced at once, also if it changes while a look-up runs', async () => {
+  const time = new FakeTime()
+  const scheduler = new LookupScheduler({ timers: time })
+  let port = 1
+  const { dht, source } = setUp({ scheduler, port: () => port })
+  await time.pass(minute)
+  port = 2
+  scheduler.wakeAll()
+  await time.pass(minute)
+  assert.deepEqual(
+    dht.announced.map((one) => one.port),
+    [1, 2]
+  )
+  scheduler.wakeAll()
+  // Changes once the look-up has read the old one.
+  const { announce } = dht
+  dht.announce = async (...given) => {
+    const told = await announce.apply(dht, given)
+    port = 3
+    return told
+  }
+  await time.pass(minute)
+  assert.deepEqual(
+    dht.announced.map((one) => one.port),
+    [1, 2, 2, 3]
+  )
+  source.close()
+})
+
 test('the source reports that nodes answered before it passes on a peer, and after the look-up', async () => {
   let answers = 0
   const { time, dht, source } = setUp({ onAnswer: () => answers++ })

@@ -182,3 +182,18 @@ test('in any sequence of calls, limits hold, the budget agrees with its dialers,
     })
   )
 })
+
+test('an address that could not be dialled now is dialled again soon, and has not failed', () => {
+  const dialer = dialerOf(1)
+  const [address] = dialAll(dialer, 0)
+  assert.ok(address)
+  dialer.postponed(address, 0)
+  dialer.postponed(address, 0)
+  assert.equal(dialer.halfOpen, 0)
+  assert.equal(dialer.wakeAt(0), 5000)
+  for (let n = 1; n < 20; n++) {
+    const candidate = dialer.nextDial(n * 5000)
+    assert.equal(candidate?.failures, 0)
+    dialer.postponed(address, n * 5000)
+  }
+})

@@ -10,7 +10,9 @@ import { krpc } from './targets/krpc.ts'
 import { lsd } from './targets/lsd.ts'
 import { magnet } from './targets/magnet.ts'
 import { mse } from './targets/mse.ts'
+import { igd, pmp, routes, ssdp } from './targets/nat.ts'
 import { safePath } from './targets/path.ts'
+import { proxy } from './targets/proxy.ts'
 import { resume, session, stateFolder } from './targets/saved-state.ts'
 import { ranges, request } from './targets/server.ts'
 import { source } from './targets/source.ts'
@@ -33,9 +35,14 @@ export const targets: readonly Target[] = [
   httpReply,
   httpBody,
   udpTracker,
+  proxy,
   trackerUrl,
   krpc,
   lsd,
+  pmp,
+  ssdp,
+  igd,
+  routes,
   address,
   resume,
   session,

@@ -6,7 +6,7 @@ import type { ClientReport, ClientTask } from './peers/piecewise.ts'
 const task = JSON.parse(process.argv[2] ?? '') as ClientTask
 const client = new Client({
   host: task.host,
-  port: task.port,
+  ...(task.proxy === undefined ? { port: task.port } : { proxy: task.proxy }),
   ...(task.dht === undefined ? {} : { dht: { bootstrap: [task.dht] } }),
   ...(task.downloadLimit === undefined ? {} : { downloadLimit: task.downloadLimit }),
   ...(task.discovery === true

@@ -31,6 +31,7 @@ function nameOf({ transport, encryption }: DialVariant): string {
 type Answer = (connection: FakeConnection) => unknown
 
 const refuses: Answer = () => Promise.reject(new TorrentError('ERR_TRANSPORT_DIAL', 'nothing listens there'))
+const proxyFails: Answer = () => Promise.reject(new TorrentError('ERR_TRANSPORT_PROXY', 'the proxy failed'))
 const isSilent: Answer = () => {}
 const ends: Answer = (connection) => setImmediate(() => connection.close())
 const resets: Answer = (connection) => setImmediate(() => connection.close(new Error('ECONNRESET')))
@@ -88,7 +89,8 @@ function connectorOf(
         tell(`connected by ${nameOf(variant)}`)
       },
       onSelf: () => tell('self'),
-      onFailed: () => tell('failed')
+      onFailed: () => tell('failed'),
+      onPostponed: () => tell('postponed')
     }
   )
   t.after(() => connector.close())
@@ -150,6 +152,11 @@ const rows: readonly (readonly [string, Readonly<Record<string, Answer>>, readon
     ['tcp plain', 'failed']
   ],
   ['the peer is this client', { 'tcp plain': isSelf, 'tcp mse': answers }, ['tcp plain', 'self']],
+  [
+    'the proxy fails, for which it is not at fault',
+    { 'tcp plain': proxyFails, 'utp plain': answers },
+    ['tcp plain', 'postponed']
+  ],
   ['there is no variant', {}, ['failed']]
 ]
 

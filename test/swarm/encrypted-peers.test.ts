@@ -66,6 +66,7 @@ async function dial(t: TestContext, own: Encryption, theirs: Encryption, hasTorr
         t.after(() => peer.wire.destroy())
       },
       onSelf: () => assert.fail(),
+      onPostponed: () => {},
       onFailed: () => {
         result = 'failed'
       }

@@ -60,6 +60,30 @@ test('our address from a tracker is known when the first of its peers is dialled
   assert.deepEqual(told, [['127.0.0.1', '5.6.7.8', 'tracker']])
 })
 
+test('the next announce has the port of the time', async (t) => {
+  const bench = new Bench(t)
+  const heard: (string | null)[] = []
+  const url = await serve(bench, (request, response) => {
+    heard.push(new URL(request.url ?? '', 'http://localhost').searchParams.get('port'))
+    response.end(encode({ interval: 900, peers: '' }))
+  })
+  const host = { peerId: new Uint8Array(20), port: 1 }
+  const set = new TrackerSet({
+    infoHash: new Uint8Array(20),
+    host: host as unknown as TorrentHost,
+    counters: () => ({ uploaded: 0, downloaded: 5, left: 0 }),
+    onAnnouncement: () => {},
+    onWarning: assert.ifError
+  })
+  bench.after(() => set.close())
+  set.add([`${url}/announce`])
+  await until('the first announce', () => heard.length, { is: 1 })
+  host.port = 2
+  set.completed()
+  await until('the second announce', () => heard.length, { is: 2 })
+  assert.deepEqual(heard, ['1', '2'])
+})
+
 test('a tracker that one list names twice is added once', async () => {
   const set = new TrackerSet({
     infoHash: new Uint8Array(20),

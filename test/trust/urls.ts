@@ -139,7 +139,7 @@ export function urlCells(): void {
   cell('command line', 'source URL', async (t) => {
     const { bench, web, asked } = await service(t)
     const session = { client: bench.client(), signal: new AbortController().signal } as unknown as Session
-    await addSource(session, `${web}/a.torrent`, { host: '127.0.0.1', selectLater: false })
+    await addSource(session, `${web}/a.torrent`, { reading: { host: '127.0.0.1' }, selectLater: false })
     assert.deepEqual(asked, ['/a.torrent'])
   })
   cell('page with token', 'tracker URL', (t) =>

@@ -23,7 +23,7 @@ export interface MseInitiatorOptions {
  * The side of an MSE handshake that dials.
  *
  * - key: waits for the public key of the peer, and answers it with the name of the torrent and our offer
- * - constant: waits for the end of the padding, after which the peer has read our offer
+ * - constant: skips padding until the verification constant, which shows that the peer has read our offer
  * - choice: waits for the method that the peer chooses
  * - padding: waits for the end of the last padding
  */

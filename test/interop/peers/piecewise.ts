@@ -31,6 +31,8 @@ export interface ClientTask {
   readonly dht?: string
   /** Bytes per second. */
   readonly downloadLimit?: number
+  /** The client's option of this name; `port` is then left out. */
+  readonly proxy?: string
   /** Adds the torrent without downloading. */
   readonly idle?: boolean
   /** Reads the first file as a stream, up to its first byte. */
