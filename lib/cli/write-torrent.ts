@@ -1,6 +1,5 @@
+import { open, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { replaceWithoutFolderSync } from '../storage/atomic-write.ts'
-import { nodeFs, syncFolder } from '../storage/storage-fs.ts'
 import { asError, TorrentError } from '../util/errors.ts'
 import { usageError } from './usage-error.ts'
 
@@ -19,12 +18,28 @@ export function checkOut(out: string, paths: readonly string[]): void {
  * @throws TorrentError ERR_STORAGE_WRITE when that fails.
  */
 export async function writeTorrent(out: string, bytes: Uint8Array): Promise<void> {
+  const temporary = `${out}.${process.pid}.tmp`
   try {
-    await replaceWithoutFolderSync(nodeFs, out, bytes, `.${process.pid}.tmp`, 0o666)
-    await syncFolder(nodeFs, path.dirname(out))
+    const handle = await open(temporary, 'w+')
+    try {
+      await handle.writeFile(bytes)
+      await handle.datasync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, out)
   } catch (cause) {
+    await rm(temporary, { force: true }).catch(() => {})
     throw new TorrentError('ERR_STORAGE_WRITE', `'${out}' could not be written: ${asError(cause).message}`, {
       cause
     })
   }
+  await syncFolder(path.dirname(out))
+}
+
+/** Flushes the names in a folder to disk, where the system can: Windows and some network file systems cannot. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder).catch(() => undefined)
+  await handle?.sync().catch(() => {})
+  await handle?.close()
 }
