@@ -14,8 +14,8 @@ import { maxPieceCount, maxPieceLength } from './limits.ts'
 import { optionRefusal, type Scan, scanFiles } from './scan-files.ts'
 
 /**
- * Makes the .torrent of a file, a folder or several of both (BEP 3); hashes on all cores. The info hash depends only on the names
- * and bytes of the files, the piece length, `private` and `source`.
+ * Makes the .torrent of a file, a folder or several of both (BEP 3); hashes on all cores. The info hash depends only on the
+ * names, bytes and order of the files, and on the options `name`, `pieceLength`, `private` and `source`.
  * @throws TorrentError ERR_METAINFO_CREATE when an option is wrong, or files cannot be read or change meanwhile; the signal's reason.
  */
 export async function createTorrent(

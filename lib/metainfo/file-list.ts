@@ -232,5 +232,5 @@ class FileReader {
 
 /** Returns the error for an invalid file length. */
 export function badLength(file: string, value: unknown, isThere: boolean): Error {
-  return invalid(`the length of ${file} must be a non-negative integer, not ${shown(value, isThere)}`)
+  return invalid(`the length of ${file} must be an integer from 0 to 2^53 - 1, not ${shown(value, isThere)}`)
 }

@@ -99,7 +99,7 @@ export function hashesOfBytes(bytes: Uint8Array): InfoHashes | undefined {
   return bytes.length === wireLength ? { v1: bytes } : undefined
 }
 
-/** Returns whether a value of any origin holds at least one valid info hash. */
+/** Returns whether an unknown value has a valid v1 hash or, without a v1 hash, a valid v2 hash. */
 export function isInfoHashes(value: unknown): value is InfoHashes {
   if (typeof value !== 'object' || value === null) return false
   const { v1, v2 }: { v1?: unknown; v2?: unknown } = value

@@ -22,8 +22,8 @@ export interface Range {
 
 /**
  * The division of a torrent's bytes into pieces, blocks and files; all of that arithmetic is here. Lengths, offsets and ranges count
- * pad files (BEP 47), as piece hashes do; `dataLength` and `dataSize` do not. Padding at the end of a piece has no blocks, because
- * it is never requested.
+ * pad files (BEP 47), as piece hashes do; `dataLength` and `dataSize` do not. Padding at the end of a piece is never
+ * requested and has no blocks, unless the whole piece is padding.
  */
 export class Layout {
   /** Bytes of all files, pad files included. */

@@ -15,7 +15,7 @@ export const maxPathDepth: number = 100
 export const maxPathElements: number = 2_000_000
 /** Maximum UTF-8 bytes of a path element: the limit of common file systems. */
 export const maxElementBytes: number = 255
-/** Maximum bytes that are decoded at each end of a longer element. Only 255 are kept, and decoding many is slow. */
+/** Maximum bytes of an element that are decoded, half of them from each end. Only 255 are kept, and decoding many is slow. */
 export const maxReadElementBytes: number = 8192
 /** Maximum bytes of a file's `attr` that are read; BEP 47 defines four letters. */
 export const maxAttributeBytes = 64
@@ -28,8 +28,8 @@ export const maxHostBytes: number = 255
 /** Maximum characters of a magnet URI; one with 1,000 trackers has fewer. */
 export const maxUriLength: number = 2 ** 20
 /**
- * Maximum parameters of a magnet URI that are read: a full list of each kind, and as many of other kinds. The length alone would
- * allow 300,000, which take 300 ms.
+ * Maximum parameters of a magnet URI that are read; trackers, web seeds, exact sources and peers may be {@link maxListed} each. The
+ * length alone would allow 300,000, which take 300 ms.
  */
 export const maxParameters = 4000
 /** Maximum ranges of `so` that are read. A torrent of 20,000 files with every other one selected has as many. */

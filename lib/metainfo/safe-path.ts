@@ -21,8 +21,9 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /**
  * Returns a path element that every file system of the platform accepts: no separators, no control or direction characters, at most
- * 255 bytes. On Windows also none of its forbidden characters, no reserved names, no dots or spaces at the end. A name that spells
- * our record folder is changed. Returns undefined for `.` and `..`, and `_` for an empty name.
+ * 255 bytes. On Windows also none of its forbidden characters, no reserved names, no dots or spaces at the end. A name that a
+ * file system could take for the folder of resume records (`.piecewise`) is changed. Returns undefined for `.` and `..`, and `_` for
+ * an empty name.
  */
 export function safeElement(
   raw: Uint8Array,

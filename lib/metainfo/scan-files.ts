@@ -17,7 +17,8 @@ export interface ScanOptions {
   readonly name?: string
   /**
    * Returns whether to leave out a file or folder, by its path relative to the folder given, with `/`. The default leaves out the junk
-   * of operating systems (`.DS_Store`, `Thumbs.db`, `desktop.ini`, `._*`). Not called for the paths given themselves.
+   * of operating systems, in any case: `.DS_Store`, `.Spotlight-V100`, `.Trashes`, `._*`, `Thumbs.db` and `desktop.ini`. Not called for
+   * the paths given themselves.
    */
   readonly ignore?: (path: string) => boolean
   readonly signal?: AbortSignal

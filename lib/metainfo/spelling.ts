@@ -3,7 +3,7 @@ import { elementText, safeElement, safeName, safeText } from './safe-path.ts'
 
 /**
  * How the names of a torrent's files are spelled on disk. `0.2`: made safe as in this version. `0.1`: as in version 0.1, close to
- * libtorrent: at most 240 bytes, without joiners, with a leading dot. `original`: as in the torrent, if the safe name differs only
+ * libtorrent: at most 240 bytes, without joiners; a leading dot is kept. `original`: as in the torrent, if the safe name differs only
  * in invisible characters.
  */
 export type Spelling = '0.1' | '0.2' | 'original'

@@ -8,7 +8,7 @@ export interface PathRequest {
   readonly lowPriority: boolean
 }
 
-/** Names that are compared before lowPriority to the event loop. */
+/** Names that are compared before yielding to the event loop. */
 const looksOfStep = 2000
 /** Number of the top folder. */
 const root = 0

@@ -14,7 +14,7 @@ export class ConnectHandshake implements ProxyHandshake {
   readonly #target: PeerAddress
   readonly #login: ProxyLogin | undefined
   #held: Buffer = Buffer.alloc(0)
-  /** The only message of ours names the target. */
+  /** Always true, because our only message names the target. */
   readonly isAsked: boolean = true
 
   constructor(target: PeerAddress, login: ProxyLogin | undefined) {

@@ -146,8 +146,8 @@ function settingsOf(url: URL, options: HttpRequestOptions): RequestOptions {
     method: content === undefined ? 'GET' : 'POST',
     // Node's strict parser protects shared connections, on which two parties may disagree about message
     // boundaries, and proxies, which may forward misread messages. Here each connection carries one request,
-    // nothing is forwarded, header and body are limited in size, and the body is only parsed as bencode with
-    // limits of its own, or as a magnet link.
+    // nothing is forwarded, header and body are limited in size, and the body is only parsed as bencode,
+    // a magnet link or a router's XML, each with limits of its own.
     insecureHTTPParser: true,
     maxHeaderSize: limits.headBytes,
     lookup: socketLookup(options.lookup, options),

@@ -43,7 +43,7 @@ export class MulticastPort {
 
   /**
    * Binds the port and joins the group. Resolves to undefined if no interface of that family qualifies.
-   * Rejects with a system error if the port is taken or no interface could join.
+   * Rejects with a system error if the port is taken, or with an Error if no interface could join.
    */
   static async open(options: MulticastOptions): Promise<MulticastPort | undefined> {
     const { family, group, host } = options

@@ -17,7 +17,7 @@ export function encodeSocksHeader(to: PeerAddress): Uint8Array | undefined {
 
 /** Parses a datagram of a SOCKS5 relay. Returns undefined for fragments and malformed datagrams. */
 export function parseSocksDatagram(datagram: Uint8Array): SocksDatagram | undefined {
-  // The third byte is the number of a fragment; RFC 1928 allows to drop those.
+  // The third byte is the fragment number, 0 for a whole datagram; RFC 1928 allows fragments to be dropped.
   if (datagram[2] !== 0) return undefined
   const address = parseSocksAddress(datagram, 3)
   if (address === 'short' || address === 'unknown') return undefined

@@ -13,7 +13,7 @@ export class Socks4Handshake implements ProxyHandshake {
   readonly #target: PeerAddress
   readonly #user: string
   #held: Uint8Array = new Uint8Array()
-  /** The only message of ours names the target. */
+  /** Always true, because our only message names the target. */
   readonly isAsked: boolean = true
 
   constructor(target: PeerAddress, user = '') {

@@ -51,7 +51,7 @@ export class Socks5Handshake implements ProxyHandshake {
     if (this.#state === 'reply') return this.#reply()
     const [version, answer = 0xff] = this.#held
     this.#held = this.#held.subarray(2)
-    // The proxy speaks when it is asked, so further bytes are no answer to our next message.
+    // SOCKS5 proxies only answer our messages, so bytes that come before our next one are an error.
     if (this.#held.length > 0) return refused('proxy', 'it does not speak SOCKS5')
     return this.#state === 'method' ? this.#method(version, answer) : this.#loggedIn(answer)
   }

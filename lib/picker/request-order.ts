@@ -61,7 +61,10 @@ export function compareRequests(a: Candidate, b: Candidate): number {
   }
 }
 
-/** Whether a block expected at `a` comes before one expected at `b` (entry 10). The end game calls it hundreds of times per request. */
+/**
+ * Whether a block that is expected at `a` is requested before one that is expected at `b`, because it is expected later (entry 10). The
+ * end game calls it hundreds of times per request.
+ */
 export function isLater(a: number, b: number): boolean {
   return a > b
 }

@@ -4,7 +4,7 @@ import { LazyMap } from '../util/lazy-collections.ts'
 
 /** Maximum number of offered pieces that a peer lacks: one in transit, and the next so that its request queue never runs dry. */
 const mostOpen = 2
-/** A peer that got this many pieces from us which no other peer has gets no further offers. */
+/** A peer gets no further offers while it has this many pieces from us that no other peer has. */
 const maxUnspread = 2
 /** After this time, a peer whose pieces do not spread gets a further offer: it may have no other connections yet. */
 const patienceMs = 20_000

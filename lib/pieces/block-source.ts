@@ -12,6 +12,6 @@ export interface BlockSource {
   cancel(piece: PieceIndex, block: BlockIndex): void
   /** Tells the peer whether we are interested. */
   interest(interested: boolean): void
-  /** Detaches the block that is being received from the piece's buffer: it continues in memory of the decoder. */
+  /** Detaches a half-received block from the piece's buffer: it is moved to the decoder's own memory, and continues there. */
   detach(): void
 }

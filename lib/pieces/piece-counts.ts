@@ -63,7 +63,7 @@ export class PieceCounts {
     return this.#selectedLength === 0 ? 1 : this.#selectedVerified / this.#selectedLength
   }
 
-  /** Whether every selected piece is stored, and none is unchecked. */
+  /** Whether every selected piece is stored, and no piece of the torrent, selected or not, is unchecked. */
   get selectedComplete(): boolean {
     return this.#selectedUnstored === 0 && this.#uncheckedCount === 0
   }

@@ -90,7 +90,7 @@ export class Api {
 
   async #change({ request, response, host }: ApiRequest, torrent: Torrent, action: string): Promise<void> {
     if (!/^(?:pause|resume|select)$/.test(action))
-      throw new HttpError(404, `there is no ${action} for a torrent`)
+      throw new HttpError(404, `a torrent has no action '${action}': use pause, resume or select`)
     allowMethods(request, ['POST'])
     checkIntent(request, host, this.#options)
     if (action === 'pause') torrent.pause()

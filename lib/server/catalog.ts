@@ -25,7 +25,7 @@ export class Catalog {
     return this.#torrent === undefined ? (this.client?.torrents ?? []) : [this.#torrent]
   }
 
-  /** The torrent of a server for one torrent. */
+  /** The torrent, if the server serves only one; undefined if it serves a client. */
   get only(): Torrent | undefined {
     return this.#torrent
   }

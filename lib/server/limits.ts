@@ -56,7 +56,7 @@ export const serverLimits: ServerLimits = {
   // Each page costs a snapshot per second, about a millisecond.
   watchers: 32,
   watchersOfHost: 8,
-  // Newer speeds and progress would not help users.
+  // More frequent updates would not help users.
   newsMs: 1000,
   // These requests take milliseconds, unless a client is slow; a list then holds up to 64 KB.
   requests: 128,
