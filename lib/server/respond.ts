@@ -97,7 +97,7 @@ export function drained(response: ServerResponse): Promise<void> {
   })
 }
 
-/** Refuses all other methods. @throws HttpError 405 */
+/** Refuses a request whose method is not in `methods`. @throws HttpError 405 */
 export function allowMethods(request: IncomingMessage, methods: readonly string[]): void {
   if (methods.includes(request.method ?? '')) return
   throw new HttpError(405, `${request.method} is not allowed here, only ${methods.join(', ')}`, {

@@ -53,7 +53,7 @@ const optionNames: Record<keyof ServerOptions, true> = {
 
 /**
  * Checks the options and fills in the defaults.
- * @throws TorrentError ERR_SERVER_OPTION naming the option and the value.
+ * @throws TorrentError ERR_SERVER_OPTION naming the option and its value; the value of `token` is left out, because it is a secret.
  */
 export function checkServerOptions(options: ServerOptions, more: readonly unknown[] = []): CheckedOptions {
   checkOptionNames(options, Object.keys(optionNames), optionRefusal)

@@ -134,8 +134,8 @@ export function detail(torrent: Torrent): TorrentDetail {
 
 /**
  * Encodes the pieces as at most 1024 characters, each for several consecutive pieces: a digit for the verified part in ninths, a
- * letter `a` to `j` instead while some are being downloaded, `x` while some are being hashed, and `-` when we have none of them and
- * no peer has one.
+ * letter `a` to `j` instead while some are being downloaded, `x` while some are being hashed, and `-` when none is verified and at least
+ * one is on no connected peer.
  */
 export function pieceMap(cells: readonly PieceCell[]): string {
   let map = ''

@@ -5,7 +5,10 @@ const runLength = 64
 /** Items that are merged before yielding to the event loop. */
 const mergeLength = 256
 
-/** Sorts in place, stable, in steps of less than a millisecond: `Array.sort` blocks the event loop for seconds with many items. */
+/**
+ * Sorts stably, in steps of less than a millisecond: `Array.sort` blocks the event loop for seconds with many items. Reorders `items` on the
+ * way; only the returned array is sorted, which may be another one.
+ */
 export function* sortedSteps<T>(items: T[], compare: (a: T, b: T) => number): Steps<T[]> {
   for (let start = 0; start < items.length; start += runLength) {
     const run = items.slice(start, start + runLength).sort(compare)

@@ -13,7 +13,7 @@ export class BufferPool {
   readonly #account: MemoryAccount
   readonly #most: number
   readonly #spare: PieceBuffer[] = []
-  /** Number of spare buffers that are counted as the reservations of pieces without a buffer, not as spare memory. */
+  /** Number of spare buffers whose memory counts as the reservation of a piece that has not taken its buffer yet, not as spare memory. */
   #promised = 0
   /** Buffers that background work still uses; one that is released meanwhile is not reused. */
   readonly #pinned = new LazySet<PieceBuffer>()

@@ -94,7 +94,7 @@ export class Checker {
     this.#bucket = new TokenBucket(bytesPerSecond, monotonicMs())
   }
 
-  /** Checks pieces in the given order, after checks with a higher priority and `checkNow`. */
+  /** Checks pieces in the given order, after checks with a higher priority and earlier ones with the same priority. */
   async check(pieces: Range | readonly number[], options: CheckOptions = {}): Promise<CheckSummary> {
     const { signal, onResult, priority = 0 } = options
     if (this.#closed) throw storageClosed()
@@ -183,7 +183,7 @@ export class Checker {
           const ok = digest !== undefined && this.#isRight(piece, digest)
           const before = given.get(piece)
           given.delete(piece)
-          // The storage knows where the file is now and whether it may be read there.
+          // If the file has moved, the piece is read through the storage, which knows where it is now.
           const isMoved = fault?.details['code'] === movedCode
           if (ok || (!isMoved && before !== undefined && sameSegments(before, this.#segments(piece))))
             this.#settle(piece, ok, fault)
@@ -197,7 +197,7 @@ export class Checker {
       this.#requeue()
       return
     }
-    // Their bytes were moved to another file meanwhile, or to one that threads may not read.
+    // Threads could not read these pieces, or their bytes have moved to another file meanwhile.
     for (const piece of doubtful) {
       if (this.#closed) return
       if (this.#runs.some(({ state }) => state[piece] === inFlight)) await this.#checkHere(piece)

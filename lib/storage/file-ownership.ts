@@ -19,14 +19,14 @@ const sliceLength = 1 << 20
 export interface FileOwnershipOptions {
   readonly layout: Layout
   readonly files: FilesOnDisk
-  /** Saves a resume record that names the files in `owned`. */
+  /** Saves a resume record whose `owned` list includes the files that are about to be written. */
   onOwning?(): Promise<void>
 }
 
 /**
  * Tracks which files belong to the torrent. Before the first of them is written, all files that may be written are named in the resume
- * record, so that they can be told from files of the user after a crash. Files of the user are changed only where they already hold the
- * same bytes.
+ * record, so that they can be told from files of the user after a crash. A file that may belong to the user is accepted, and then written,
+ * once it is found to be blank or to hold the bytes being written.
  */
 export class FileOwnership {
   /** Called when a file is accepted: it already holds the bytes being written, or is blank or missing. */

@@ -19,8 +19,8 @@ export interface FileState {
   /** Whether this storage made the file or wrote to it. */
   created: boolean
   /**
-   * Result of the last lookup, null when there was no file. It is refreshed only after our own writes, so that a resume record tells how we
-   * left the file and later changes by others are noticed.
+   * Result of the last lookup: null when there was no file, undefined when the file must be looked up again. It is refreshed only after our
+   * own writes and checks, so that a resume record tells how we left the file and later changes by others are noticed.
    */
   found: FileStat | null | undefined
   /** Number of calls of `forget`. */

@@ -75,7 +75,7 @@ export class FilesOnDisk {
     return [...files.map(({ path }) => path), ...this.#folders]
   }
 
-  /** Restores the folders of this torrent that the `created` option names; call it once, first. */
+  /** Adds the folders named by the `created` option to those created here, without touching the disk; call it once, first. */
   async begin(): Promise<void> {
     const hasFolders = [...this.#created].some((name) => name.endsWith('/') && name !== './')
     if (hasFolders) await runStepsInSlices(this.#folderSteps())

@@ -17,8 +17,8 @@ const present = 2
 
 /**
  * Memory of one piece while its blocks arrive, reused for other pieces later. A running SHA-1 covers the contiguous prefix, so that the
- * digest is ready soon after the last block. A block has one writer at a time. Present bytes do not change while they are present, so
- * hashed bytes are the bytes kept.
+ * digest is ready soon after the last block. A block has one writer at a time. Nothing writes to a block while it is present, so the digest
+ * is that of the bytes in memory.
  */
 export class PieceBuffer {
   /** Whether the piece is complete and verified, and its write has not begun. */

@@ -129,7 +129,10 @@ function mark(layout: Layout, marks: Uint8Array, start: number, end: number): vo
   marks.fill(1, layout.pieceAt(start), layout.pieceAt(end - 1) + 1)
 }
 
-/** Returns the block maps of pieces whose files are all unchanged; a file may end before the piece does. */
+/**
+ * Returns the block maps of pieces whose files are all unchanged. The last file may be too short for its piece, because only some blocks were
+ * written.
+ */
 function partialPieces(
   layout: Layout,
   record: ResumeRecord,

@@ -20,8 +20,8 @@ export interface VerificationEvents {
   /** Called when the hash of an unproven piece matches; it may be served from now on. */
   proven(piece: number): void
   /**
-   * Called when a stored piece turns out to be lost; it is missing from now on. `wasProven` tells whether it was verified in this run or
-   * trusted from its record.
+   * Called when a stored piece turns out to be lost; it is missing from now on. `wasProven` is false if the piece was unproven, true if it
+   * was verified in this run or its record was trusted.
    */
   lost(piece: number, wasProven: boolean): void
   warning(error: Error): void

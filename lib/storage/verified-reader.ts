@@ -108,7 +108,7 @@ export class VerifiedReader {
       if (await abortable(this.#mediator.missing(piece), signal)) {
         throw new TorrentError(
           'ERR_STORAGE_READ',
-          `piece ${piece} is no longer in storage: recheck the torrent`
+          `storage returned no bytes of piece ${piece}, although its hash is right: recheck the torrent`
         )
       }
     }

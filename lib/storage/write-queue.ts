@@ -11,8 +11,8 @@ const log = debug('storage')
 /** Adjacent pieces are written together up to this many bytes; larger pieces are written alone. */
 const mostRunBytes = 1 << 20
 /**
- * Minimum and maximum number of concurrent writes. Concurrent writes proceed while the event loop is busy, but small pieces that wait a
- * little can be written together.
+ * Bounds of the limit on concurrent writes, which grows with the piece length. Concurrent writes proceed while the event loop is busy, but
+ * small pieces that wait a little can be written together.
  */
 const fewestWrites = 4
 const mostWrites = 16

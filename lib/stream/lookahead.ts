@@ -12,7 +12,7 @@ const pauseMs = 5000
 const pauseFactor = 4
 
 /**
- * Size of a reader's readahead window: small at first, then twice the bytes read since the last seek, up to a ceiling in bytes and in seconds.
+ * Size of a reader's readahead window: 2 MiB plus twice the bytes read since the last seek, up to a ceiling in bytes and in seconds.
  */
 export class Lookahead {
   /** Bytes read since the last seek. */

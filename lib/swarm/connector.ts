@@ -45,7 +45,7 @@ export interface ConnectorEvents {
   onConnected(candidate: Candidate, variant: DialVariant, peer: PeerConnection): void
   /** The candidate is this client. */
   onSelf(candidate: Candidate): void
-  /** No variant led to a handshake. */
+  /** No variant led to a handshake for this torrent, the candidate is not wanted any more, or the connector is closed. */
   onFailed(candidate: Candidate): void
   /** The candidate was not dialled, because our proxy failed; it is not at fault. */
   onPostponed(candidate: Candidate): void

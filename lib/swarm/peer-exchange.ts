@@ -36,7 +36,7 @@ class Contact implements PexHandlers {
   }
 }
 
-/** Sends the peers of a torrent to each other, and adds the addresses that they send to discovery (BEP 11). */
+/** Sends each peer the addresses of the others, and adds the addresses that peers send to discovery (BEP 11). */
 export class PeerExchange implements ContactEvents {
   readonly #discovery: Discovery
   readonly #isComplete: () => boolean

@@ -13,8 +13,8 @@ export function isPlain(head: Uint8Array): boolean {
 }
 
 /**
- * Returns what checks the first bytes of incoming connections: with encryption, also the public key of an MSE
- * handshake is accepted, which may be any 96 bytes.
+ * Returns a function that checks the first bytes of incoming connections. Unless `encryption` is false, it also
+ * accepts the public key of an MSE handshake, which may be any 96 bytes; with `'require'`, nothing else.
  */
 export function peerSniffer(encryption: Encryption): Sniff {
   if (encryption === false) return sniffHandshake

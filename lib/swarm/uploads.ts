@@ -76,7 +76,7 @@ export class Uploads {
   #readers = 0
   #limit: number
   #suggests = false
-  /** Created when needed: most torrents have too few peers or many seeds. */
+  /** Created with the first suggestion: most torrents are incomplete or have too few peers for one. */
   #suggester: Suggester | undefined
 
   /** `infoHash` has 20 bytes; `uploadLimit` is in bytes per second. */
@@ -186,7 +186,7 @@ export class Uploads {
   #onInterested(serving: Serving): void {
     const { id, wire, connection } = serving.peer
     this.choker.interested(id, true, monotonicMs())
-    // All peers of a network get the same set, which they can all request at once, so peers with a slot do not get it.
+    // Only peers without a slot get the set, because it is the same for a whole /24, whose peers can all request it at once.
     if (this.choker.isUnchoked(id) || serving.granted || !wire.peerFast || !this.#events.grants()) return
     const { pieceCount } = this.#layout
     for (const piece of allowedFastSet(

@@ -293,7 +293,7 @@ export class DataChecks {
     if (!this.#closed) void this.#verification.check(pieces).then(() => this.#options.events.changed())
   }
 
-  /** Warns about lost data, once per file until the next recheck: each read finds only the pieces that it needs. */
+  /** Warns about lost data, once per file until the next recheck; otherwise each read of a lost piece would warn again. */
   async #tellVanished(piece: number): Promise<void> {
     const { layout, storage, events } = this.#options
     const { start, end } = layout.filesOf(piece)
