@@ -45,7 +45,7 @@ export class CommandLine {
 
 /**
  * Parses the arguments of the command `name`.
- * @throws TorrentError ERR_CLI_USAGE for an unknown option, a missing or unexpected value, or a repeated option.
+ * @throws TorrentError ERR_CLI_USAGE for an unknown option, a missing or unexpected value, or a second value of an option that is not repeatable.
  */
 export function parseCommandLine(name: string, options: Options, args: readonly string[]): CommandLine {
   const { tokens } = parseArgs({

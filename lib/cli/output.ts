@@ -92,7 +92,7 @@ export class Output {
     if (this.json) this.raw(`${printableJson({ event, ...fields })}\n`)
   }
 
-  /** Writes text unchanged to standard output: help, and JSON other than events. */
+  /** Writes text unchanged to standard output, such as help and JSON. */
   raw(text: string): void {
     if (!this.unread.aborted) this.#options.stdout.write(text)
   }

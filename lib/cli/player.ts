@@ -36,7 +36,7 @@ export function withUrl(words: readonly string[], url: string): string[] {
 }
 
 /**
- * Runs a program in this terminal until it ends. Returns its exit code; 1 when a signal ended it.
+ * Runs a program in this terminal until it ends. Returns its exit code, or 1 when an operating system signal ended it.
  * @throws TorrentError ERR_CLI_USAGE when it cannot be started; the signal's reason on abort, which ends the program.
  */
 export async function runProgram(words: readonly string[], signal: AbortSignal): Promise<number> {

@@ -41,7 +41,7 @@ export interface ClientServices {
   readonly upload: Throttle
   readonly localAddress: string | undefined
   readonly dials: DialRules
-  /** Port on which peers in the internet reach us: the one that is announced. */
+  /** Port at which peers on the internet reach us: the one that is announced. */
   port(): number
   changed(): void
   decide(): void

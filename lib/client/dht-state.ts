@@ -25,7 +25,7 @@ export async function loadDhtState(
   const path = dhtStatePath(folder)
   try {
     const bytes = await readFile(path)
-    if (bytes.length > mostBytes) throw new Error(`it has ${bytes.length} bytes`)
+    if (bytes.length > mostBytes) throw new Error(`it has ${bytes.length} bytes, more than ${mostBytes}`)
     return parseDhtState(bytes)
   } catch (error) {
     if (!isMissing(error)) {

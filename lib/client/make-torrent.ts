@@ -112,7 +112,7 @@ export interface MadeTorrent {
 
 /**
  * Creates a torrent from files and folders, or from data that is first written to a file.
- * @throws TorrentError ERR_METAINFO_CREATE; the signal's reason.
+ * @throws TorrentError ERR_METAINFO_CREATE; errors of `folders.folder`; the signal's reason.
  */
 export async function makeTorrent(
   source: string | readonly string[] | SeedData,

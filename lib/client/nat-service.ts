@@ -33,12 +33,12 @@ export class NatService {
     return this.#mapper?.status ?? this.#early
   }
 
-  /** The port by which peers in the internet reach us; undefined while none is known to be mapped. */
+  /** The port at which peers on the internet reach us; undefined while none is known to be mapped. */
   get externalPort(): number | undefined {
     return this.#externalPort
   }
 
-  /** Gives the port back, in about a second at most; idempotent. */
+  /** Removes the port mapping from the router, in about a second at most; idempotent. */
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#starting

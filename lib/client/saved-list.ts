@@ -113,7 +113,10 @@ export class SavedList {
     this.touch()
   }
 
-  /** Removes a torrent that was set aside from the list, because it is added or removed; returns it, or undefined. */
+  /**
+   * Removes a torrent that was set aside or refused, because the program now adds or removes it. Returns the torrent if it was set aside,
+   * otherwise undefined.
+   */
   removeSetAside(infoHash: string): SavedTorrent | undefined {
     const saved = this.#notRestored.get(infoHash)
     if (this.#notRestored.delete(infoHash) || this.#refused.delete(infoHash)) this.touch()

@@ -91,8 +91,9 @@ export class SavedTorrentsTrust {
 }
 
 /**
- * Returns whether a private torrent is restored without its trackers, because its line is `unproven`. A `sealed` line keeps them, or every
- * run would drop them if the key is inside the data. That is safe: only this user can read the key file, and a torrent cannot create one.
+ * Returns whether a private torrent is restored without its trackers, because its line is `unproven`. A `sealed` line keeps them: if the
+ * key is inside the data, no line is ever `trusted`, and each run would drop them. Keeping them is safe, because only this user can read
+ * the key file, and a torrent cannot create one.
  */
 function isSilenced(saved: SavedTorrent, trust: RecordTrust): boolean {
   return trust === 'unproven' && saved.private && saved.trackers.length > 0

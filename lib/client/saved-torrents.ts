@@ -31,7 +31,7 @@ export interface SavedTorrents {
 
 /**
  * Encodes a session file: a line with the format version, then a line per torrent: 16 hexadecimal digits, a space, and JSON, signed by
- * `sign`. The digits begin the SHA-256 of the signed JSON, so that damage to a line loses only that torrent. `kept` lines are written
+ * `sign`. The digits are the first 16 of the SHA-256 of the signed JSON, so that damage to a line loses only that torrent. `kept` lines are written
  * with their own signatures.
  */
 export function encodeSavedTorrents(

@@ -36,7 +36,7 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** Returns the info hash (20 bytes) of the torrent with this name in MSE handshakes. */
+  /** Returns the info hash (20 bytes) of the torrent that an MSE handshake names by this hash. */
   findNamed(name: Uint8Array): Uint8Array | undefined
   /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void
@@ -174,7 +174,7 @@ export class SharedServices implements ClientServices {
     this.#events?.decide()
   }
 
-  /** Stops accepting connections, and gives a mapped port back. Open connections are not affected, and may outlast the promise. */
+  /** Stops accepting connections, and removes the port mapping. Open connections are not affected, and may outlast the promise. */
   async unlisten(): Promise<void> {
     await Promise.all([this.network.unlisten(), this.nat?.close()])
   }

@@ -191,7 +191,7 @@ function kindOf(torrent: TorrentSession, run: Run, now: number): QueueEntry['kin
   if (status !== 'queued' && status !== activity) return undefined
   if (activity === 'seeding') return 'seed'
   if (activity === 'downloading' || activity === 'checking') return 'download'
-  // After a peer was interested, it counts as a seed for half an hour, so that it is not queued and started with each peer.
+  // Counts as a seed for half an hour after a peer was interested, and while queued; otherwise each peer would start and stop it.
   if (torrent.serves) run.servedAt = now
   const waits = status === 'queued' && Number.isFinite(run.servedAt)
   return waits || countsAsSeed(now - run.servedAt) ? 'seed' : undefined

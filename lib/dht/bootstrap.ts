@@ -32,7 +32,7 @@ export async function resolveNodes(
 }
 
 /**
- * Finds the addresses of nodes whose names a relay resolves; `locate` returns the address that answers for a name. Calls `onWarning` as
+ * Finds the addresses of nodes through a proxy that resolves their names; `locate` returns the address that answers for a name. Calls `onWarning` as
  * `resolveNodes` does. Never rejects.
  */
 export async function locateNodes(

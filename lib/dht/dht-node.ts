@@ -254,8 +254,8 @@ export class DhtNode {
   }
 
   /**
-   * Returns whether the table is nearly empty and due for a lookup, and schedules the next one. When the table was filled, other nodes may
-   * have been starting as well.
+   * Returns whether the table is nearly empty and due for a lookup, and schedules the next one. The first lookup may have found few
+   * nodes because the others were still starting.
    */
   #isSparse(): boolean {
     const { size } = this.#table

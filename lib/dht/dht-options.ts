@@ -40,7 +40,7 @@ export interface DhtOptions {
   readonly timers?: Timers
   /** Random source. Default: the system's cryptographic generator. Other sources are for tests only. */
   readonly random?: RandomBytes
-  /** Resolves the host names of `bootstrap`. Default: the system's resolver. */
+  /** Resolves the host names of nodes. Default: the system's resolver. */
   readonly lookup?: DhtHostLookup
 }
 

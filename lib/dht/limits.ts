@@ -58,7 +58,7 @@ export const limits: {
   queriesPerLookup: 160,
   /** Maximum number of candidates per network (/24 or /48) in a lookup: the owner of a network controls all its addresses. */
   candidatesPerNetwork: 3,
-  /** Maximum number of nodes violating BEP 42 that one lookup queries, and that wait in it. They are not counted as closest. */
+  /** Maximum number of insecure nodes (BEP 42) that one lookup queries; as many more may wait. They are not counted as closest. */
   insecureQueries: 24,
   /** Maximum number of nodes per network (/24 or /48) in a bucket. */
   nodesPerNetwork: 2,
@@ -94,7 +94,7 @@ export const limits: {
   samples: 20,
   /** Maximum number of queries answered per second, from all addresses. */
   answersPerSecond: 400,
-  /** Bytes of responses per second, except to this machine: 100 usual ones. `answersPerSecond` alone would allow 400 large items. */
+  /** Bytes of responses per second, except to this machine: about 100 of typical size. `answersPerSecond` alone would allow 400 large items. */
   answerBytesPerSecond: 40_000,
   /** Maximum bytes of responses to one address, or one IPv6 /64, per `floodWindowMs`. Bounds what forged queries can send to one victim. */
   answerBytesPerAddress: 20_000,

@@ -11,7 +11,7 @@ export class RateLimits {
   readonly #answers: TokenBucket
   readonly #answerBytes: TokenBucket
   readonly #queries: TokenBucket
-  /** Queries and response bytes of each party in the current window. */
+  /** Queries and response bytes of each party, an IPv4 address or an IPv6 /64, in the current window. */
   readonly #parties = new Map<string, { queries: number; bytes: number }>()
   #windowMs: number
 

@@ -12,7 +12,7 @@ const secondChanceMs = 60_000
 /** Consecutive unanswered queries after which a node is bad. */
 const failuresOfBad = 2
 
-/** Status of a node (BEP 5): good if heard of within 15 minutes, questionable if silent for longer, bad if it does not answer. */
+/** Status of a node (BEP 5): good if heard from within 15 minutes, questionable if silent for longer, bad if it does not answer. */
 export type NodeStatus = 'good' | 'questionable' | 'bad'
 
 interface TableNode extends NodeInfo {
@@ -187,7 +187,7 @@ export class RoutingTable {
   }
 
   /**
-   * Returns the node that is due for a ping and was neither heard of nor pinged for longest, or undefined. A node is due after 15 minutes
+   * Returns the node that is due for a ping and was neither heard from nor pinged for longest, or undefined. A node is due after 15 minutes
    * of silence, one minute after an unanswered query, and every 15 minutes once it is bad. If no node is good, we may have been
    * offline, and bad nodes are due after one minute as well.
    */

@@ -21,7 +21,7 @@ export interface DialRules {
  *
  * - unreachable: there was no connection
  * - closed: the peer closed it without a byte
- * - key: the peer closed it after its public key, so that it has MSE, but not the torrent or not our offer
+ * - key: the peer closed it after sending its public key: it supports MSE, but lacks the torrent or refuses our offer
  * - answered: the peer sent anything else, or we closed the connection
  */
 export type DialEnd = 'unreachable' | 'closed' | 'key' | 'answered'

@@ -193,7 +193,7 @@ export class Discovery {
 
   #warn(source: PeerSource, thrown: unknown): void {
     const cause = asError(thrown)
-    const message = `peers from ${source}: ${cause.message}`
+    const message = `the peer source '${source}' failed and has ended: ${cause.message}`
     this.#onWarning(
       cause instanceof TorrentError
         ? cause

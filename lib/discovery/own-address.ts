@@ -36,7 +36,7 @@ export class OwnAddress {
     return this.#version
   }
 
-  /** Tells that the port has changed, on which priorities depend. */
+  /** Records that the port has changed; priorities depend on it. */
   portChanged(): void {
     this.#version++
   }

@@ -80,7 +80,7 @@ test('a source that ends is removed, one that fails gives a warning', async () =
   failing.end(known)
   await once(it.events, 'warning')
   assert.equal(it.warnings[0]?.code, 'ERR_DISCOVERY_SOURCE')
-  assert.equal(it.warnings[0]?.message, 'peers from dht: lost')
+  assert.equal(it.warnings[0]?.message, "the peer source 'dht' failed and has ended: lost")
   assert.equal(it.warnings[1], known)
 })
 

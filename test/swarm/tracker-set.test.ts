@@ -7,6 +7,9 @@ import type { Announcement } from '../../lib/tracker/announcement.ts'
 import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 
+/** A network without a proxy. */
+const network = { carriesUdp: true }
+
 test('a completion while no tracker is in use is announced once they are again', async (t) => {
   const bench = new Bench(t)
   const heard: (string | null)[] = []
@@ -16,7 +19,7 @@ test('a completion while no tracker is in use is announced once they are again',
   })
   const set = new TrackerSet({
     infoHash: new Uint8Array(20),
-    host: { peerId: new Uint8Array(20), port: 1 } as unknown as TorrentHost,
+    host: { peerId: new Uint8Array(20), port: 1, network } as unknown as TorrentHost,
     counters: () => ({ uploaded: 0, downloaded: 5, left: 0 }),
     onAnnouncement: () => {},
     onWarning: assert.ifError
@@ -44,7 +47,7 @@ test('our address from a tracker is known when the first of its peers is dialled
   let announcement: Announcement | undefined
   const set = new TrackerSet({
     infoHash: new Uint8Array(20),
-    host: { peerId: new Uint8Array(20), port: 1, own } as unknown as TorrentHost,
+    host: { peerId: new Uint8Array(20), port: 1, network, own } as unknown as TorrentHost,
     counters: () => ({ uploaded: 0, downloaded: 0, left: 1 }),
     onAnnouncement: (one) => {
       announcement = one
@@ -67,7 +70,7 @@ test('the next announce has the port of the time', async (t) => {
     heard.push(new URL(request.url ?? '', 'http://localhost').searchParams.get('port'))
     response.end(encode({ interval: 900, peers: '' }))
   })
-  const host = { peerId: new Uint8Array(20), port: 1 }
+  const host = { peerId: new Uint8Array(20), port: 1, network }
   const set = new TrackerSet({
     infoHash: new Uint8Array(20),
     host: host as unknown as TorrentHost,
@@ -87,7 +90,7 @@ test('the next announce has the port of the time', async (t) => {
 test('a tracker that one list names twice is added once', async () => {
   const set = new TrackerSet({
     infoHash: new Uint8Array(20),
-    host: {} as unknown as TorrentHost,
+    host: { network } as unknown as TorrentHost,
     counters: () => ({ uploaded: 0, downloaded: 0, left: 1 }),
     onAnnouncement: () => {},
     onWarning: assert.ifError
