@@ -34,7 +34,7 @@ export function statusOf(torrent: Torrent, client: Client): Status {
 
 const protocols: Readonly<Record<NatProtocol, string>> = { pcp: 'PCP', 'nat-pmp': 'NAT-PMP', upnp: 'UPnP' }
 
-/** Returns whether peers in the internet can connect, in a few words; undefined while that is not known. */
+/** Returns whether peers on the internet can connect, in a few words; undefined while that is not known. */
 function natWords({ state, protocol, externalPort }: NatStatus): string | undefined {
   if (state === 'mapped' && protocol !== undefined)
     return `port ${externalPort} open by ${protocols[protocol]}`

@@ -82,7 +82,7 @@ export interface ClientOptions {
   /** Not built yet: must be false or left out. */
   readonly utp?: boolean | undefined
   /**
-   * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers in the internet can connect; default `false`.
+   * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers on the internet can connect; default `false`.
    * Only the port for peers is mapped, and it is given back on `close`. Off on a loopback `host`. See `natStatus`.
    */
   readonly natTraversal?: boolean | undefined

@@ -20,7 +20,7 @@ export interface NatPmpAnswer {
   readonly result: number
   /** Seconds since the router started, or lost its mappings. */
   readonly epoch: number
-  /** Address of the router in the internet, in an answer of the kind `address`. */
+  /** Address of the router on the internet, in an answer of the kind `address`. */
   readonly externalAddress: string | undefined
   /** In an answer for a port. */
   readonly map: NatPmpMap | undefined

@@ -1,6 +1,6 @@
 import type { NatProtocol, NatTransport } from './router.ts'
 
-/** Whether peers in the internet can reach the client through its router. Plain data. */
+/** Whether peers on the internet can reach the client through its router. Plain data. */
 export interface NatStatus {
   /**
    * - `off`: the option `natTraversal` is off, or the client is on a loopback `host`.
@@ -14,7 +14,7 @@ export interface NatStatus {
   readonly protocol?: NatProtocol | undefined
   /** Address of the router in the local network. */
   readonly gateway?: string | undefined
-  /** Address of the router in the internet, as far as it tells. */
+  /** Address of the router on the internet, as far as it tells. */
   readonly externalAddress?: string | undefined
   /** Port of the router that it forwards. Trackers, DHT and peers hear of it while `mapped`. */
   readonly externalPort?: number | undefined

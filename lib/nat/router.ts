@@ -33,7 +33,7 @@ export interface Router {
   readonly host: string
   /** Our address in that network. */
   readonly local: string
-  /** Address of the router in the internet; undefined before a mapping, and if it has none. */
+  /** Address of the router on the internet; undefined before a mapping, and if it has none. */
   readonly externalAddress: string | undefined
   /** Asks for a port, or renews it. Never rejects; an aborted signal refuses, and gives back what may be mapped. */
   map(request: MappingRequest, signal: AbortSignal): Promise<Mapping | Refusal>

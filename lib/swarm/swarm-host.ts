@@ -32,7 +32,7 @@ export interface TorrentDht {
 export interface SwarmHost {
   /** Own peer id, 20 bytes. */
   readonly peerId: Uint8Array
-  /** The port on which peers in the internet can reach us. May change. */
+  /** The port on which peers on the internet can reach us. May change. */
   readonly port: number
   readonly connections: ConnectionBudget
   /** Network access for trackers. */
