@@ -39,8 +39,8 @@ export interface ConnectorEvents {
   wireOptions(): WireOptions
   /** Whether the candidate is still wanted; asked once its connection is open. */
   isWanted(candidate: Candidate): boolean
-  /** The previous variant failed and the next one is about to be dialled. */
-  onRetry(candidate: Candidate): void
+  /** Called before the next variant of a candidate is dialled, to count that dial; returns false if the peer has connected meanwhile. */
+  onRetry(candidate: Candidate): boolean
   /** The handshake arrived. Listeners for later messages must be attached before this returns. */
   onConnected(candidate: Candidate, variant: DialVariant, peer: PeerConnection): void
   /** The candidate is this client. */
@@ -91,8 +91,8 @@ export class Connector {
 
   #retry(candidate: Candidate, failed: DialVariant, left: readonly DialVariant[], end: DialEnd): void {
     const variants = variantsAfter(failed, left, end)
-    if (variants.length > 0 && !this.#closed) this.#events.onRetry(candidate)
-    this.#next(candidate, variants)
+    const goesOn = variants.length > 0 && !this.#closed && this.#events.onRetry(candidate)
+    this.#next(candidate, goesOn ? variants : [])
   }
 
   async #dial(candidate: Candidate, variant: DialVariant, others: readonly DialVariant[]): Promise<void> {

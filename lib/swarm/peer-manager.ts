@@ -70,7 +70,11 @@ export class PeerManager {
     this.#connector = new Connector(options, {
       wireOptions: () => options.wireOptions(),
       isWanted: ({ source }) => options.allows(source),
-      onRetry: (candidate) => this.dialer.retried(candidate, monotonicMs()),
+      onRetry: (candidate) => {
+        if (this.#peersAt(candidate.address).length > 0) return false
+        this.dialer.retried(candidate, monotonicMs())
+        return true
+      },
       onConnected: (candidate, variant, peer) => this.#connected(candidate, variant, peer),
       onSelf: (candidate) => {
         options.book.self(candidate.address)
@@ -183,12 +187,17 @@ export class PeerManager {
   }
 
   /** After a dial has ended: if a peer at the same address dialled us meanwhile, the address still counts as connected. */
-  #keepConnected({ host, port }: PeerAddress): void {
-    for (const member of this.#members.values()) {
-      const { address } = member.peer
-      if (!member.listens || member.marksConnected || address.port !== port || address.host !== host) continue
-      member.marksConnected = this.#options.book.markConnected(address)
+  #keepConnected(address: PeerAddress): void {
+    for (const member of this.#peersAt(address)) {
+      if (!member.marksConnected) member.marksConnected = this.#options.book.markConnected(address)
     }
+  }
+
+  /** Returns the connected peers that listen at an address. */
+  #peersAt({ host, port }: PeerAddress): readonly Member[] {
+    return [...this.#members.values()].filter(
+      ({ listens, peer: { address } }) => listens && address.port === port && address.host === host
+    )
   }
 
   /** Handles a dialled peer that sent its handshake: keeps it or closes it. */

@@ -81,7 +81,7 @@ function connectorOf(
     {
       wireOptions: () => ({}),
       isWanted: () => options.isWanted ?? true,
-      onRetry: () => told.push('retry'),
+      onRetry: () => told.push('retry') > 0,
       onConnected: (_candidate, variant, peer) => {
         t.after(() => peer.wire.destroy())
         assert.deepEqual(peer.peerId, peerId)

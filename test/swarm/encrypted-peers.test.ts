@@ -60,7 +60,7 @@ async function dial(t: TestContext, own: Encryption, theirs: Encryption, hasTorr
     {
       wireOptions: () => ({}),
       isWanted: () => true,
-      onRetry: () => {},
+      onRetry: () => true,
       onConnected: (_candidate, _variant, peer) => {
         result = peer
         t.after(() => peer.wire.destroy())

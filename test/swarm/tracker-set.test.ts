@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { encode } from '../../lib/bencode/encode.ts'
+import { Network } from '../../lib/net/network.ts'
 import { TrackerSet } from '../../lib/swarm/tracker-set.ts'
 import type { TorrentHost } from '../../lib/torrent/torrent-host.ts'
 import type { Announcement } from '../../lib/tracker/announcement.ts'
 import { until } from '../support/until.ts'
 import { Bench, serve } from '../torrent/bench.ts'
 
-/** A network without a proxy. */
-const network = { carriesUdp: true }
+const network = new Network({ host: '127.0.0.1' })
+after(() => network.close())
 
 test('a completion while no tracker is in use is announced once they are again', async (t) => {
   const bench = new Bench(t)

@@ -17,7 +17,13 @@ test('JSON.stringify writes a client, its torrents and their files', async (t) =
   const torrent = await client.add(sample.bytes, { select: [1], path: sample.folder, paused: true })
   await until('the check to end', () => torrent.done)
   const { torrents, ...facts } = JSON.parse(JSON.stringify(client))
-  assert.deepEqual(facts, { port: client.port, downloadSpeed: 0, uploadSpeed: 0, progress: 1 })
+  assert.deepEqual(facts, {
+    port: client.port,
+    natStatus: { state: 'off' },
+    downloadSpeed: 0,
+    uploadSpeed: 0,
+    progress: 1
+  })
   const [{ files, ...told }] = torrents
   assert.equal(told.infoHash, torrent.infoHash)
   assert.equal(told.status, 'paused')
@@ -50,7 +56,7 @@ test('util.inspect shows facts and no internals', async (t) => {
   const [file] = torrent.files
   const shown = [client, torrent, file].map((one) => inspect(one))
   for (const text of shown) assert.doesNotMatch(text, /_events|#|session|undefined: /)
-  assert.match(shown[0] ?? '', /^Client \{[^}]*torrents: 1/s)
+  assert.match(shown[0] ?? '', /^Client \{.*torrents: 1/s)
   assert.match(shown[1] ?? '', new RegExp(`^Torrent \\{\\s+infoHash: '${torrent.infoHash}'.*files: 2`, 's'))
   assert.match(shown[2] ?? '', /^TorrentFile \{\s+name: 'a.bin'/)
   assert.equal(inspect({ client }, { depth: 0 }), '{ client: [Client] }')
