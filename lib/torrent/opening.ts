@@ -40,7 +40,7 @@ export interface OpeningOptions {
   onOpen(content: Content, isFirstRun: boolean): void
 }
 
-/** Opens a torrent: from the metadata, given, saved or fetched from peers, to files that can be read. */
+/** Opens the storage of a torrent once its metadata is known: given by the caller, saved by an earlier run, or fetched from peers. */
 export class Opening {
   readonly #options: OpeningOptions
   readonly #ready: Deferred<void> = deferred()

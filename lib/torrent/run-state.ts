@@ -82,7 +82,7 @@ export class RunState {
     return this.#paused || this.#finished || this.#queued
   }
 
-  /** Whether it has left the swarm, without peers and trackers. It stays until its files are known, since `add` waits for them. */
+  /** Whether it has left the swarm, without peers and trackers. It never leaves before its files are known, because `add` waits for them. */
   get away(): boolean {
     return this.#filesKnown && (this.#finished || this.#queued)
   }

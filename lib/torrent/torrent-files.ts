@@ -59,7 +59,7 @@ export class TorrentFiles implements FileHost {
   /** Layout index by path, created on first use. */
   #byPath: Map<string, number> | undefined
   readonly #mediator: FilesMediator
-  /** Files that are read although they are not selected. */
+  /** Layout indices of all files that a stream was opened on, selected or not. */
   readonly #read = new LazySet<number>()
   #lastStreamId = 0
   #closed: Error | undefined

@@ -4,8 +4,8 @@ import type { TrackerPhase } from '../tracker/tracker-state.ts'
 import type { TorrentStatus } from './run-state.ts'
 
 /**
- * Result of `torrent.inspect()`: a snapshot for diagnosing slow downloads. Plain data for `JSON.stringify`; `null` means unknown or
- * unlimited. Later versions may add members.
+ * Result of `torrent.inspect()`: a snapshot for diagnosing slow downloads. Plain data for `JSON.stringify`; `null` means unknown,
+ * unlimited or none. Later versions may add members.
  */
 export interface TorrentInspection {
   readonly name: string

@@ -108,7 +108,7 @@ export class TorrentSession {
       onVerified: (piece) => void this.#emit('verified', piece),
       onOpen: (content, isFirstRun) => this.#onOpen(content, isFirstRun)
     })
-    // Before any peer or tracker is contacted. The saved torrent knows it even if the metadata, which says so too, is lost.
+    // Makes the torrent private before any peer or tracker is contacted. The saved torrent has the flag even if the saved metadata is lost.
     if (init.saved?.private === true) this.swarm.makePrivate()
     this.limitsChanged()
     this.swarm.sources.trackers.trust(init.saved?.trustedTrackers ?? [])
@@ -359,7 +359,7 @@ export class TorrentSession {
   }
 
   #warn(warning: Error): void {
-    // Saving fails with the fault that has stopped the torrent, which was already reported.
+    // After storage has failed, saving the resume record often fails with the same message, which was already emitted as `error`.
     if (this.state.error?.message !== warning.message) this.#emit('warning', warning)
   }
 

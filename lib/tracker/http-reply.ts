@@ -64,7 +64,7 @@ export function parseHttpScrape(
   })
 }
 
-/** Returns the `failure reason` of an answer with an error status as an error, or undefined. */
+/** Returns an error with the `failure reason` in the body of an HTTP error response, or undefined if there is none. */
 export function findFailure(body: Uint8Array): TorrentError | undefined {
   try {
     readDict(body)

@@ -28,7 +28,7 @@ export interface TrackerStatus {
   readonly nextAnnounceAt: number | undefined
 }
 
-/** State of a tracker in an announce loop, which alone changes it. */
+/** State of a tracker. Only its announce loop and its announcement change it. */
 export class TrackerState implements TrackerStatus {
   readonly url: string
   readonly tier: number

@@ -93,7 +93,8 @@ export class UdpTrackerClient {
    * reply of each family; the promise waits a few seconds for the second family and merges the peers. Leaves
    * out peers that are more local than the tracker.
    * @throws TorrentError ERR_TRACKER_FAILURE, ERR_TRACKER_RESPONSE, ERR_TRACKER_NETWORK or
-   * ERR_TRACKER_TIMEOUT if every family failed; the signal's reason.
+   * ERR_TRACKER_TIMEOUT if every family failed; ERR_TRACKER_URL if `trust` does not allow any of the addresses; the
+   * signal's reason.
    */
   async announce(
     url: URL,
@@ -285,7 +286,7 @@ export class UdpTrackerClient {
   }
 }
 
-/** Returns a host for a relay: names are resolved there, and sent by its IPv4 port. */
+/** Returns a host as it is passed to a proxy. The proxy resolves names; datagrams to a name use its IPv4 port. */
 function unresolved(host: string): { 4?: string; 6?: string } {
   return isIP(host) === 6 ? { 6: canonicalHost(host) } : { 4: host }
 }

@@ -75,7 +75,7 @@ export class AsyncQueue<T> implements AsyncIterableIterator<T> {
   /** Passes all values to a reader from now on, instead of `next()`: an idle reader costs no memory. */
   readBy(reader: QueueReader<T>): void {
     this.#reader = reader
-    // The reader may push, end or return meanwhile: while `#values` is set, both wait until the unread ones are passed on.
+    // The reader may call `push`, `end` or `return` meanwhile. While `#values` is set, pushed values and the end wait for the unread ones.
     while (this.#values !== undefined) {
       const value = this.#values.shift()
       if (value === undefined) this.#values = undefined

@@ -2,8 +2,8 @@ import { types } from 'node:util'
 import { show } from './show.ts'
 
 /**
- * Every code of a {@link TorrentError}, with its meaning. Codes are `ERR_<FOLDER>_<NAME>`, after the folder
- * of `lib/` that raises them.
+ * Every code of a {@link TorrentError}, with its meaning. Codes are `ERR_<AREA>_<NAME>`. The area is the
+ * folder of `lib/` that the fault concerns; other folders may raise the code too.
  */
 export const errorCodes = {
   ERR_UTIL_ADDRESS: 'an address is not host:port',
@@ -111,7 +111,7 @@ export function asError(thrown: unknown): Error {
   return isError(thrown) ? thrown : new Error(typeof thrown === 'string' ? thrown : show(thrown))
 }
 
-/** Returns the `code` of a Node system error, or undefined. */
+/** Returns the `code` of an error, if it is a string: of a Node system error or a {@link TorrentError}. */
 export function systemCode(error: unknown): string | undefined {
   return isError(error) && 'code' in error && typeof error.code === 'string' ? error.code : undefined
 }

@@ -9,9 +9,9 @@ const waiting: (() => void)[] = []
 
 /**
  * Called between the slices of long work. Returns undefined if this turn of the event loop still has time and no
- * other task waits, else a promise for a later turn; the longest waiting task comes first. Skip the `await` if the
- * result is undefined: while many tasks await it, none has worked yet, so all of them would be allowed to continue
- * in the same turn.
+ * other task waits, else a promise for a later turn; the longest waiting task comes first. Do not `await` the
+ * result if it is undefined: the await would let other tasks call this before the first has done any work, and all
+ * of them would get undefined in the same turn.
  */
 export function yieldToEventLoop(): Promise<void> | undefined {
   const now = performance.now()

@@ -45,13 +45,14 @@ const workOf: ReadonlyMap<number, number> = new Map([
 ])
 
 /**
- * Decodes the bytes of a peer into messages. Does no I/O, accepts any chunk boundaries, and copies nothing that is complete in a chunk.
- * After an exception it is stopped and ignores further bytes.
+ * Decodes the bytes of a peer into messages. Does no I/O and accepts any chunk boundaries. Copies the handshake, blocks into the
+ * memory of `onBlockStart`, and messages that are split between chunks; passes on all others without a copy. After an exception it is
+ * stopped and ignores further bytes.
  */
 export class WireDecoder {
   /**
-   * Units of work so far: 1 per message, more for expensive ones (`workOf`), and 0 for blocks that were received into the memory of
-   * `onBlockStart`.
+   * Units of work so far: 1 per message, more for expensive ones (`workOf`), and 0 for accepted requests and for blocks that were
+   * received into the memory of `onBlockStart`. An accepted short request counts 1.
    */
   work = 0
   /** `push` returns once `work` reaches this. */

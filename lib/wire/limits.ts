@@ -36,7 +36,7 @@ export interface WireLimits {
   readonly extendedHandshakes: number
   /** Milliseconds after which the count for `extendedHandshakes` drops by one. */
   readonly extendedHandshakeMs: number
-  /** Maximum messages handled per turn of the event loop; the rest waits for the next. Accepted requests do not count. */
+  /** Maximum messages handled per turn of the event loop; the rest waits. Expensive ones count more, such as a bitfield 250; accepted requests 0. */
   readonly turnMessages: number
   /** Approximate maximum milliseconds of handling per turn. */
   readonly turnMs: number

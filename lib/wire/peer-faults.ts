@@ -46,5 +46,5 @@ export class PeerFaults implements FaultCounter, PeerPiecesMediator {
 }
 
 function tooMany(most: number, what: string): TorrentError {
-  return new TorrentError('ERR_WIRE_LIMIT', `more than ${most} ${what}`)
+  return new TorrentError('ERR_WIRE_LIMIT', `the peer sent more than ${most} ${what} in a short time`)
 }

@@ -54,7 +54,7 @@ export class PeerState {
 
   /** Whether the torrent can contain such a block, as far as is known. */
   hasBlock(piece: number, offset: number, length: number): boolean {
-    // Pieces have at most 2^30 bytes, and block keys rely on it.
+    // No supported piece is longer than 2^29 bytes, so such an offset is wrong even while the piece length is unknown.
     if (!this.pieces.exists(piece) || offset >= 0x40000000) return false
     const { pieceLength, totalLength } = this.#lengths
     if (pieceLength === undefined) return true

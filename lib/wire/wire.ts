@@ -81,7 +81,7 @@ export class Wire extends WireState {
     return this.#uploads.oldest
   }
 
-  /** Returns the request `count` places after `oldestRequest`, or the newest one, as a hint for reading ahead; otherwise undefined. */
+  /** Returns the request `count` places after `oldestRequest`, or the newest, as a hint for reading ahead; undefined if it is not waiting. */
   requestAhead(count: number): PeerRequest | undefined {
     return this.#uploads.ahead(count)
   }
