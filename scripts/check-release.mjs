@@ -1,10 +1,13 @@
-// Refuses to publish a package that does not tell where its code, its issues and its page are, or whose version has no entry in CHANGELOG.md.
+// Refuses to publish a package without the real addresses of its code, issues and page, or whose version has no section in CHANGELOG.md.
 import { readFileSync } from 'node:fs'
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const changes = readFileSync(new URL('../CHANGELOG.md', import.meta.url), 'utf8')
-const missing = ['repository', 'bugs', 'homepage'].filter((field) => manifest[field] === undefined)
-const faults = missing.map((field) => `package.json has no '${field}': set it to the address of this project`)
+/** Hosts that belong to nobody (RFC 2606) stand in package.json until the project has an address. */
+const isReal = (field) => field !== undefined && !/\.(?:example|invalid|test)\b/.test(JSON.stringify(field))
+const faults = ['repository', 'bugs', 'homepage']
+  .filter((name) => !isReal(manifest[name]))
+  .map((name) => `'${name}' of package.json is no address of this project: set it`)
 if (!changes.includes(`## ${manifest.version}`))
   faults.push(`CHANGELOG.md has no section '## ${manifest.version}'`)
 for (const fault of faults) console.error(fault)
