@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 
 const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
 const changes = readFileSync(new URL('../CHANGELOG.md', import.meta.url), 'utf8')
-/** Hosts that belong to nobody (RFC 2606) stand in package.json until the project has an address. */
+/** Reserved names (RFC 2606) stand in package.json until the project has an address. */
 const isReal = (field) => field !== undefined && !/\.(?:example|invalid|test)\b/.test(JSON.stringify(field))
 const faults = ['repository', 'bugs', 'homepage']
   .filter((name) => !isReal(manifest[name]))

@@ -203,9 +203,11 @@ export class PortMapper {
 
   #schedulePoll(): void {
     this.#cancelPoll = this.#timers.after(this.#gateways.length === 0 ? quickPollMs : pollMs, () => {
-      void this.#look().finally(() => {
+      // Where the system does not list its interfaces, the next search fails and reports it.
+      const ended = (): void => {
         if (!this.#closed.signal.aborted) this.#schedulePoll()
-      })
+      }
+      void this.#look().then(ended, ended)
     })
   }
 

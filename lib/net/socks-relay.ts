@@ -154,13 +154,20 @@ export class SocksRelay {
       })
       const isUsable = localAddress !== undefined && isIP(localAddress) === family
       socket.bind({ port: 0, exclusive: true, ...(isUsable ? { address: localAddress } : {}) }, () => {
-        socket.connect(port, host, () => {
+        // Node passes an error to this callback, which its types do not declare.
+        const onConnect = (error?: Error): void => {
+          if (error !== undefined) {
+            socket.close()
+            reject(error)
+            return
+          }
           socket.removeAllListeners('error')
           // "Port unreachable" comes before the end of the TCP connection when a proxy is killed.
           socket.on('error', (error) => log.enabled && log('relay: %s', error.message))
           socket.on('message', (datagram) => this.#receive(datagram))
           resolve(socket)
-        })
+        }
+        socket.connect(port, host, onConnect)
       })
     })
   }

@@ -38,7 +38,8 @@ export class Socks4Handshake implements ProxyHandshake {
   }
 
   push(chunk: Uint8Array): ProxyStep {
-    this.#held = Uint8Array.of(...this.#held, ...chunk)
+    // Not by spreading: a chunk of some hundred KiB would exceed the stack.
+    this.#held = new Uint8Array(Buffer.concat([this.#held, chunk]))
     const [version, code = 0] = this.#held
     if (version !== 0) return refused('proxy', 'it does not speak SOCKS4a')
     if (this.#held.length < replyLength) return more

@@ -46,7 +46,8 @@ export class Socks5Handshake implements ProxyHandshake {
   }
 
   push(chunk: Uint8Array): ProxyStep {
-    this.#held = Uint8Array.of(...this.#held, ...chunk)
+    // Not by spreading: a chunk of some hundred KiB would exceed the stack.
+    this.#held = new Uint8Array(Buffer.concat([this.#held, chunk]))
     if (this.#held.length < 2) return more
     if (this.#state === 'reply') return this.#reply()
     const [version, answer = 0xff] = this.#held

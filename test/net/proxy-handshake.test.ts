@@ -60,6 +60,17 @@ for (const inBytes of [false, true]) {
   })
 }
 
+test('a target that sends much at once is read whole', () => {
+  const bytes = '13'.repeat(400_000)
+  for (const [handshake, answers] of [
+    [new Socks5Handshake('connect', ip, undefined), ['0500', `${granted} ${bytes}`]],
+    [new Socks4Handshake(ip), [`005a 0000 00000000 ${bytes}`]]
+  ] as const) {
+    const { last } = talk(handshake, answers)
+    assert.equal(last.state === 'granted' && last.rest.length, 400_000)
+  }
+})
+
 test('bytes behind the answer belong to the target', () => {
   const socks = talk(new Socks5Handshake('connect', ip, undefined), ['0500', `${granted} 13 42`]).last
   assert.deepEqual(socks.state === 'granted' && socks.rest, Uint8Array.of(0x13, 0x42))

@@ -162,12 +162,12 @@ test('an unselected user file is left alone, and stops the torrent once selected
   torrent.select([1])
   assert.equal((await failed)[0].code, 'ERR_STORAGE_EXISTS')
   assert.ok(readFileSync(at('pack/b')).equals(own.subarray(0, 50_000)))
-  // Data fetched meanwhile is not fetched again.
+  // Pieces that are written are not fetched again; the last three are, if they came before the refusal of their write.
   rmSync(at('pack/b'))
   torrent.resume()
   await torrent.whenDone()
   assertSame(torrent, sample)
-  assert.equal(torrent.received, 100_000)
+  assert.ok([100_000, 134_464].includes(torrent.received), `${torrent.received} bytes`)
 })
 
 test('deselecting the blocking file lets the others download', async (t) => {
