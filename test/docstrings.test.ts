@@ -22,6 +22,8 @@ interface Declaration {
 const symbolPattern =
   /^export\s+(?:declare\s+)?(?:abstract\s+)?(?:async\s+)?(?:function\*?|class|interface|type|const|let)\s+(\w+)/
 const memberPattern = /^ {2}(?:static\s+)?(?:async\s+)?(?:get\s+)?\*?([a-zA-Z]\w*)(?:<[^>]*>)?\(/
+/** Properties of interfaces and classes, quoted names of events included. */
+const propertyPattern = /^ {2}(?:readonly )?('?[a-zA-Z][\w-]*'?)\??:/
 /** Members whose contract is that of the language. */
 const wellKnown = new Set(['constructor', 'next', 'return', 'throw', 'toString', 'toJSON'])
 
@@ -79,12 +81,13 @@ function declarationsOf(file: string): Declaration[] {
   let inherited = new Set<string>()
   lines.forEach((head, at) => {
     const symbol = symbolPattern.exec(head)
-    if (/^export\s+(?:abstract\s+)?class\b/.test(head)) {
+    if (/^export\s+(?:abstract\s+)?(?:class|interface)\b/.test(head)) {
       owner = symbol?.[1] ?? ''
       const contracts = /\bimplements\s+([^{]*)/.exec(head)?.[1]?.split(',') ?? []
       inherited = new Set(contracts.flatMap((name) => [...(members.get(name.trim()) ?? [])]))
     } else if (head.startsWith('}')) owner = ''
-    const member = owner === '' || symbol !== null ? null : memberPattern.exec(head)
+    const member =
+      owner === '' || symbol !== null ? null : (memberPattern.exec(head) ?? propertyPattern.exec(head))
     const name = symbol?.[1] ?? member?.[1]
     if (name === undefined || wellKnown.has(name) || (member !== null && inherited.has(name))) return
     // The first signature of an overloaded function documents all.
@@ -118,6 +121,7 @@ const unitName =
 
 /** Returns what a docstring would have to say of a declaration: its errors, or the unit of its number. */
 function isWorthSaying({ name, head, body }: Declaration): boolean {
+  if (propertyPattern.test(head)) return false
   if (/\bthrow (?!thrown\b)/.test(body)) return true
   if (unitName.test(name)) return false
   return /^export const \w+(?:: number)? = [\d(]/.test(head) || /\): number \{/.test(head)

@@ -3,6 +3,7 @@ import { type DecodeLimits, type Irregularity, Scanner, syntaxError } from './sc
 
 /** A decoded value with its length and irregularities. */
 export interface Decoded {
+  /** The decoded value. */
   readonly value: BencodeValue
   /** Offset after the value. */
   readonly end: number

@@ -14,6 +14,7 @@ export interface DecodeLimits {
 
 /** A violation of BEP 3 that was accepted. */
 export interface Irregularity {
+  /** Kind of the violation. */
   readonly kind: 'unsorted-key' | 'duplicate-key' | 'leading-zero' | 'negative-zero'
   /** Offset in the input. */
   readonly position: number

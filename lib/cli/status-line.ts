@@ -11,7 +11,6 @@ export interface Status {
   readonly downloadSpeed?: number
   readonly uploadSpeed?: number
   readonly peers?: number
-  /** Number of peers from each source. */
   readonly peerSources?: Readonly<Record<string, number>>
   /** Number of peers over each transport. */
   readonly peerTransports?: Readonly<Record<string, number>>

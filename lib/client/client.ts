@@ -40,6 +40,7 @@ export interface ClientEvents {
 /** Plain data of a {@link Client} for `JSON.stringify`; the members mean the same as on the client. */
 export interface ClientSnapshot
   extends Pick<Client, 'port' | 'natStatus' | 'statePath' | 'downloadSpeed' | 'uploadSpeed' | 'progress'> {
+  /** All torrents, in queue order. */
   readonly torrents: readonly TorrentSnapshot[]
 }
 

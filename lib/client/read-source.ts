@@ -35,6 +35,7 @@ export type TorrentSource =
 
 /** Options of {@link readSource}. */
 export interface ReadSourceOptions {
+  /** Aborts the reading. */
   readonly signal?: AbortSignal | undefined
   /** `'remote'` for a source that the program got from someone else: no paths, and only public hosts. Default `'program'`. */
   readonly trust?: Trust | undefined

@@ -28,6 +28,7 @@ export interface VerifyProgress {
   readonly checkedBytes: number
   /** Bytes of verified pieces. */
   readonly verifiedBytes: number
+  /** Bytes to hash in all. */
   readonly totalBytes: number
 }
 

@@ -46,8 +46,9 @@ export interface DhtOptions {
 
 /** State for a later run; can be bencoded as it is. */
 export interface DhtState {
-  /** Our ids in the IPv4 and IPv6 networks, 20 bytes each. */
+  /** Our id in the IPv4 network, 20 bytes. */
   readonly id?: Uint8Array
+  /** Our id in the IPv6 network, 20 bytes. */
   readonly id6?: Uint8Array
   /** Compact nodes, 26 bytes each. */
   readonly nodes?: Uint8Array
@@ -95,6 +96,7 @@ export interface PutRequest {
   readonly privateKey?: KeyObject | Uint8Array
   /** Public key of the signer, instead of `privateKey`; requires `signature` and `seq`. */
   readonly publicKey?: Uint8Array
+  /** Signature (Ed25519) of a mutable item, 64 bytes. */
   readonly signature?: Uint8Array
   /** Up to 64 bytes. */
   readonly salt?: Uint8Array

@@ -14,7 +14,9 @@ import { walk, write } from './walk.ts'
 
 /** A verified item (BEP 44). */
 export interface DhtItem {
+  /** Target under which it is stored, 20 bytes. */
   readonly target: Uint8Array
+  /** The stored value. */
   readonly value: BencodeValue
   /** The bencoded value. */
   readonly encoded: Uint8Array
@@ -28,6 +30,7 @@ export interface DhtItem {
 
 /** Outcome of a put. */
 export interface PutResult {
+  /** Target under which it is stored, 20 bytes. */
   readonly target: Uint8Array
   /** Number of nodes that stored the item. */
   readonly nodes: number

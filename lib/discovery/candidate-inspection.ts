@@ -29,7 +29,9 @@ export interface WaitingCandidate {
 export interface CandidateInspection {
   /** All addresses, including those of connected peers. */
   readonly known: number
+  /** Addresses with an open connection. */
   readonly connected: number
+  /** Addresses that are being dialled. */
   readonly dialling: number
   /** Addresses that are neither connected nor being dialled. */
   readonly waiting: number

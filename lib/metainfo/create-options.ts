@@ -10,6 +10,7 @@ export interface CreateOptions extends ScanOptions {
   readonly webSeeds?: readonly string[]
   /** Whether peers come only from the trackers (BEP 27); default false. */
   readonly private?: boolean
+  /** Comment for readers. */
   readonly comment?: string
   /** Program name in the torrent; default `piecewise/<version>`, `false` omits it. */
   readonly createdBy?: string | false
@@ -23,7 +24,9 @@ export interface CreateOptions extends ScanOptions {
 
 /** Progress of hashing. */
 export interface CreateProgress {
+  /** Bytes hashed so far. */
   readonly hashedBytes: number
+  /** Bytes to hash in all. */
   readonly totalBytes: number
 }
 

@@ -16,7 +16,9 @@ export interface FileSpan {
 
 /** Half-open range `[start, end)`. */
 export interface Range {
+  /** First position. */
   readonly start: number
+  /** Position after the last one. */
   readonly end: number
 }
 
@@ -30,7 +32,9 @@ export class Layout {
   readonly length: number
   /** Bytes of each piece but the last. */
   readonly pieceLength: number
+  /** Number of pieces. */
   readonly pieceCount: number
+  /** Files in the order of their bytes, padding included. */
   readonly files: readonly FileEntry[]
   /** Blocks of each piece but the last, padding included. */
   readonly blocksPerPiece: number

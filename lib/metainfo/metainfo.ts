@@ -23,6 +23,7 @@ export interface FileEntry {
 
 /** The checked and decoded contents of a .torrent. */
 export interface Metainfo {
+  /** Info hashes of the torrent: v1, v2 or both. */
   readonly infoHashes: InfoHashes
   /** The raw bencoded `info` dictionary: peers exchange it (BEP 9), and its hash is the info hash. */
   readonly info: Uint8Array
@@ -53,7 +54,10 @@ export interface Metainfo {
   readonly httpSeeds: readonly string[]
   /** DHT bootstrap nodes, `host:port` (BEP 5). */
   readonly nodes: readonly string[]
+  /** Comment of the author. */
   readonly comment?: string
+  /** Program that made the .torrent. */
   readonly createdBy?: string
+  /** When the .torrent was made. */
   readonly creationDate?: Date
 }

@@ -21,6 +21,7 @@ export interface ScanOptions {
    * the paths given themselves.
    */
   readonly ignore?: (path: string) => boolean
+  /** Aborts the scan. */
   readonly signal?: AbortSignal
 }
 

@@ -43,7 +43,7 @@ export interface HttpRequestOptions {
   readonly onSent: (() => void) | undefined
   /** Body of a POST request; without it, the request is a GET. */
   readonly content?: HttpContent | undefined
-  /** Returns the scope of an address. */
+  /** Returns how far an IP address reaches, which decides whether it may be contacted. */
   scopeOf(address: string): IpScope
   /** Returns the error that refuses an address, or undefined if it is allowed. */
   refuse(address: string): TorrentError | undefined

@@ -6,7 +6,6 @@ export interface BlockSource {
   readonly id: PeerNumber
   /** Host that is banned for bad blocks. */
   readonly banKey: string
-  /** Requests a block. */
   request(piece: PieceIndex, block: BlockIndex): void
   /** Cancels a request. */
   cancel(piece: PieceIndex, block: BlockIndex): void

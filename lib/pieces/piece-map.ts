@@ -4,6 +4,7 @@ import type { PieceTable } from './piece-table.ts'
 
 /** State of one piece, for display. */
 export interface PieceInfo {
+  /** Whether the piece is missing, hashed at the moment, downloaded in part, or verified. */
   readonly state: 'missing' | 'checking' | 'partial' | 'verified'
   /** Connected peers that have it. */
   readonly availability: number
@@ -11,8 +12,11 @@ export interface PieceInfo {
 
 /** Consecutive pieces `[start, end)` of a coarse map, with the number in each state; the rest is missing. */
 export interface PieceCell {
+  /** First piece. */
   readonly start: number
+  /** Piece after the last one. */
   readonly end: number
+  /** Number of verified pieces. */
   readonly verified: number
   /** Existing data that is still to be hashed. */
   readonly checking: number

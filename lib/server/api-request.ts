@@ -7,6 +7,5 @@ export interface ApiRequest {
   /** Decoded path elements after `/api/`. */
   readonly elements: readonly string[]
   readonly query: URLSearchParams
-  /** The `Host` of the request. */
   readonly host: string | undefined
 }

@@ -27,7 +27,6 @@ export interface ServerLimits {
   /** Milliseconds until the headers of a request, and the whole request, must have arrived. */
   readonly headersMs: number
   readonly requestMs: number
-  /** Bytes of a .torrent. */
   readonly torrentBytes: number
   /** Bytes of a link, and of a list of files. */
   readonly linkBytes: number

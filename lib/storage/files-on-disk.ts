@@ -42,7 +42,6 @@ const looksOfStep = 2000
 export class FilesOnDisk {
   /** Returns the error for a file with content that appeared where one was missing; without this callback such a file is used. */
   onTaken: ((fileIndex: number, path: string) => TorrentError) | undefined
-  /** States of all files. */
   readonly states: FileStates
   readonly #fs: StorageFs
   readonly #layout: Layout

@@ -24,7 +24,9 @@ export interface ByteSource {
 
 /** The file of a stream. */
 export interface StreamedFile {
+  /** Name of the file, without folders. */
   readonly name: string
+  /** Path in the torrent, with `/`. */
   readonly path: string
   /** Bytes. */
   readonly length: number

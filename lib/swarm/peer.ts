@@ -32,17 +32,21 @@ export interface PeerInfo {
   readonly source: PeerSource
   /** Fraction of the torrent's pieces that it has, 0 to 1. */
   readonly progress: number
-  /** Payload bytes received from it and sent to it. */
+  /** Payload bytes received from it. */
   readonly downloaded: number
+  /** Payload bytes sent to it. */
   readonly uploaded: number
-  /** Payload bytes per second. */
+  /** Payload bytes received from it per second. */
   readonly downloadSpeed: number
+  /** Payload bytes sent to it per second. */
   readonly uploadSpeed: number
-  /** Whether it chokes us, and whether we choke it. */
+  /** Whether it chokes us. */
   readonly peerChoking: boolean
+  /** Whether we choke it. */
   readonly amChoking: boolean
-  /** Whether it is interested in our pieces, and whether we are interested in its pieces. */
+  /** Whether it is interested in our pieces. */
   readonly peerInterested: boolean
+  /** Whether we are interested in its pieces. */
   readonly amInterested: boolean
   /** Whether it will not download any more: it is a seed or has all it wants (BEP 21). */
   readonly uploadOnly: boolean

@@ -4,33 +4,51 @@ import type { TorrentFileSnapshot } from './torrent-file.ts'
 
 /** Plain data of a `Torrent` for `JSON.stringify`; the members mean the same as on the torrent. */
 export interface TorrentSnapshot {
+  /** Info hash in hexadecimal. */
   readonly infoHash: string
+  /** v2 info hash (SHA-256) in hexadecimal, if there is one. */
   readonly infoHashV2: string | undefined
+  /** Name of the torrent. */
   readonly name: string
+  /** Folder of the data. */
   readonly path: string
+  /** Status of the torrent. */
   readonly status: TorrentStatus
   /** The fault that stopped the torrent, if any. */
   readonly error: { readonly code: string | undefined; readonly message: string } | undefined
+  /** Fraction of the selected bytes that are verified, 0 to 1. */
   readonly progress: number
+  /** Whether every selected byte is verified. */
   readonly done: boolean
+  /** Whether the torrent is paused. */
   readonly paused: boolean
+  /** Whether peers come from its trackers alone (BEP 27). */
   readonly private: boolean
   /** Bytes, without pad files. */
   readonly length: number
+  /** Bytes of each piece except the last. */
   readonly pieceLength: number
+  /** Number of pieces. */
   readonly pieceCount: number
+  /** Verified bytes received from peers. */
   readonly downloaded: number
+  /** Payload bytes sent to peers. */
   readonly uploaded: number
+  /** Payload bytes received from peers, bad and repeated ones included. */
   readonly received: number
   /** Bytes per second. */
   readonly downloadSpeed: number
+  /** Payload bytes sent per second. */
   readonly uploadSpeed: number
   /** Milliseconds; null for `Infinity`, which JSON cannot represent. */
   readonly timeRemaining: number | null
+  /** Uploaded bytes per downloaded byte. */
   readonly ratio: number
+  /** Milliseconds for which it has been seeding, in all runs. */
   readonly seedingTime: number
   /** Number of connected peers. */
   readonly peerCount: number
+  /** Files of the torrent. */
   readonly files: readonly TorrentFileSnapshot[]
 }
 

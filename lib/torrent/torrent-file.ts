@@ -9,7 +9,6 @@ import { contentType } from './content-type.ts'
 
 /** Services of the torrent for a {@link TorrentFile}. Files are numbered by their index in the layout. */
 export interface FileHost extends ByteSource {
-  /** Returns the number of verified bytes of a file. */
   verifiedBytes(fileIndex: number): number
   /** Returns whether every byte is verified and stored in the file itself. */
   isDone(fileIndex: number): boolean
@@ -25,19 +24,25 @@ export interface FileHost extends ByteSource {
 
 /** Plain data of a {@link TorrentFile} for `JSON.stringify`. */
 export interface TorrentFileSnapshot {
+  /** Name of the file, without folders. */
   readonly name: string
+  /** Path in the torrent, with `/`. */
   readonly path: string
   /** Length in bytes. */
   readonly length: number
   /** Offset in the torrent in bytes, including pad files. */
   readonly offset: number
+  /** Media type by its extension. */
   readonly type: string
   /** Number of verified bytes. */
   readonly downloaded: number
+  /** Fraction of its bytes that are verified, 0 to 1. */
   readonly progress: number
+  /** Whether every byte is verified. */
   readonly done: boolean
   /** 0 (not selected) to 7. */
   readonly priority: number
+  /** Absolute path on disk once the file is complete. */
   readonly diskPath: string | undefined
 }
 

@@ -8,9 +8,11 @@ import type { TorrentStatus } from './run-state.ts'
  * unlimited or none. Later versions may add members.
  */
 export interface TorrentInspection {
+  /** Name of the torrent. */
   readonly name: string
   /** The v1 info hash in hexadecimal. */
   readonly infoHash: string
+  /** Status of the torrent. */
   readonly status: TorrentStatus
   /** The reason for this status, as a sentence. */
   readonly why: string
@@ -18,15 +20,23 @@ export interface TorrentInspection {
   readonly notRequesting: readonly string[]
   /** Number of outstanding block requests. */
   readonly requests: number
+  /** State of the metadata. */
   readonly metadata: MetadataInspection
+  /** Number of pieces in each state. */
   readonly pieces: PieceInspection
+  /** Addresses that may be dialled. */
   readonly candidates: CandidateInspection
+  /** Connected peers. */
   readonly peers: readonly PeerInspection[]
+  /** Open streams. */
   readonly streams: readonly StreamInspection[]
+  /** Memory of pieces under way. */
   readonly memory: MemoryInspection
+  /** Checks and writes under way. */
   readonly storage: StorageInspection
   /** Effective limits of torrent and client in bytes per second; `null` is no limit. */
   readonly limits: { readonly download: number | null; readonly upload: number | null }
+  /** Trackers, with the status of each. */
   readonly trackers: readonly TrackerInspection[]
   /** Whether a DHT look-up for peers is running; `off` without a DHT and for private torrents. */
   readonly dht: 'off' | 'idle' | 'asking'
@@ -34,6 +44,7 @@ export interface TorrentInspection {
 
 /** State of the metadata exchange (BEP 9). */
 export interface MetadataInspection {
+  /** Whether the metadata is complete. */
   readonly known: boolean
   /** Number of connected peers that offer it. */
   readonly sources: number
@@ -65,12 +76,17 @@ export interface PeerInspection {
   readonly client: string | null
   /** Whether the peer connected to us. */
   readonly incoming: boolean
+  /** Source of the peer's address, or `incoming` if it dialled us. */
   readonly source: PeerSource
   /** Share of the pieces that it has, 0 to 1. */
   readonly progress: number
+  /** Whether it chokes us. */
   readonly peerChoking: boolean
+  /** Whether we choke it. */
   readonly amChoking: boolean
+  /** Whether it is interested in our pieces. */
   readonly peerInterested: boolean
+  /** Whether we are interested in its pieces. */
   readonly amInterested: boolean
   /** Number of outstanding requests to the peer. */
   readonly requests: number
@@ -80,6 +96,7 @@ export interface PeerInspection {
   readonly depth: number
   /** Payload bytes per second. */
   readonly downloadSpeed: number
+  /** Payload bytes sent to it per second. */
   readonly uploadSpeed: number
   /** Whether it is snubbed: it has not sent a block for so long that it gets one request at a time. */
   readonly snubbed: boolean
@@ -136,7 +153,9 @@ export interface StorageInspection {
 export interface TrackerInspection {
   /** URL without passkeys and passwords. */
   readonly url: string
+  /** Index of its tier. */
   readonly tier: number
+  /** State of its announces. */
   readonly status: TrackerPhase
   /** Error message of the last announce; `null` if it succeeded. */
   readonly error: string | null

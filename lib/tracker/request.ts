@@ -5,8 +5,11 @@ export type AnnounceEvent = 'started' | 'completed' | 'stopped' | undefined
 
 /** Bytes transferred since `started`, and bytes still missing. */
 export interface AnnounceCounters {
+  /** Bytes sent since `started`. */
   readonly uploaded: number
+  /** Bytes received since `started`. */
   readonly downloaded: number
+  /** Bytes that are still missing. */
   readonly left: number
 }
 
@@ -25,6 +28,7 @@ export interface AnnounceParameters extends AnnounceCounters {
   readonly key: number
   /** Number of peers to ask for. */
   readonly numwant: number
+  /** Event of the announce; none for regular ones. */
   readonly event?: AnnounceEvent
   /** The `tracker id` that this tracker sent last. */
   readonly trackerId?: Uint8Array | undefined

@@ -9,6 +9,7 @@ import { parseTrackerUrl } from './tracker-url.ts'
 
 /** Options of {@link scrape}. */
 export interface ScrapeOptions extends TrackerOptions {
+  /** Aborts the request. */
   readonly signal?: AbortSignal | undefined
 }
 

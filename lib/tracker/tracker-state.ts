@@ -16,9 +16,11 @@ export type TrackerPhase = 'idle' | 'announcing' | 'working' | 'failed' | 'stopp
 
 /** Live status of one tracker. */
 export interface TrackerStatus {
+  /** Announce URL. */
   readonly url: string
   /** Index of its tier (BEP 12). */
   readonly tier: number
+  /** State of its announces. */
   readonly status: TrackerPhase
   /** Latest successful reply. */
   readonly last: TrackerReply | undefined

@@ -13,8 +13,9 @@ export interface ExtendedHandshake {
   readonly maxRequests: number | undefined
   /** Our address as the peer sees it. */
   readonly yourIp: string | undefined
-  /** Other addresses of the peer. */
+  /** The peer's IPv4 address, as it says. */
   readonly ipv4: string | undefined
+  /** The peer's IPv6 address, as it says. */
   readonly ipv6: string | undefined
   /** Length of the metadata in bytes (BEP 9). */
   readonly metadataSize: number | undefined
@@ -26,15 +27,21 @@ export interface ExtendedHandshake {
 
 /** Fields of our extended handshake; all are optional. */
 export interface ExtendedHandshakeFields {
+  /** Name and version of the client. */
   readonly version?: string | undefined
+  /** TCP port on which we listen. */
   readonly port?: number | undefined
   /** Defaults to the wire's `requestQueue`. */
   readonly maxRequests?: number | undefined
   /** The peer's address as we see it. */
   readonly yourIp?: string | undefined
+  /** Our IPv4 address. */
   readonly ipv4?: string | undefined
+  /** Our IPv6 address. */
   readonly ipv6?: string | undefined
+  /** Bytes of the metadata (BEP 9). */
   readonly metadataSize?: number | undefined
+  /** Whether we download nothing any more (BEP 21). */
   readonly uploadOnly?: boolean | undefined
 }
 

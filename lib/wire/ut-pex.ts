@@ -23,6 +23,7 @@ export const pexFlags = {
 
 /** A peer in a PEX message. */
 export interface PexPeer {
+  /** Where the peer listens. */
   readonly address: PeerAddress
   /** A combination of {@link pexFlags}; unknown bits are kept. */
   readonly flags: number
@@ -30,7 +31,9 @@ export interface PexPeer {
 
 /** Peers that the sender connected to or lost since its last message (BEP 11). */
 export interface PexMessage {
+  /** Peers that connected since the last message. */
   readonly added: readonly PexPeer[]
+  /** Peers that left since the last message. */
   readonly dropped: readonly PeerAddress[]
 }
 

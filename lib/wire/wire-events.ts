@@ -22,8 +22,11 @@ export interface WireEvents extends DuplexEvents {
   handshake: [handshake: Handshake]
   /** The peer chokes us. Without the fast extension, it has dropped our requests. */
   choke: []
+  /** The peer unchoked us. */
   unchoke: []
+  /** The peer became interested in our pieces. */
   interested: []
+  /** The peer lost interest in our pieces. */
   'not-interested': []
   /** The peer has a new piece. */
   have: [piece: number]
@@ -45,7 +48,9 @@ export interface WireEvents extends DuplexEvents {
   'allowed-fast': [piece: number]
   /** The UDP port of the peer's DHT node (BEP 5). */
   port: [port: number]
+  /** An extended handshake arrived (BEP 10). */
   'extended-handshake': [handshake: ExtendedHandshake]
+  /** A keep-alive arrived. */
   'keep-alive': []
   /** After `receive` returned false: call it again. */
   receivable: []
