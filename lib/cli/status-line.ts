@@ -25,7 +25,7 @@ export interface Status {
 
 const widestBar = 30
 const narrowestBar = 8
-/** Number of leading parts for which the bar is given up on a narrow line. */
+/** Number of leading parts that take precedence over the bar when the line is narrow. */
 const firstParts = 5
 
 /**

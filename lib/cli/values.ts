@@ -79,8 +79,12 @@ export function readPeer(option: string, text: string): string {
 export function readUrl(option: string, protocols: readonly string[], text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && protocols.includes(url.protocol)) return text
-  const kinds = protocols.map((protocol) => `${protocol}//`).join(', ')
-  throw usageError(`--${option} '${redactUrl(text)}' is not a usable URL: it must begin with ${kinds}`)
+  const kinds = protocols.map((protocol) => `${protocol}//`)
+  const isKnown = kinds.some((kind) => text.trim().toLowerCase().startsWith(kind))
+  const why = isKnown
+    ? 'valid URL: check its host and port'
+    : `usable URL: it must begin with ${kinds.join(', ').replace(/, ([^,]*)$/, ' or $1')}`
+  throw usageError(`--${option} '${redactUrl(text)}' is not a ${why}`)
 }
 
 /**

@@ -83,7 +83,7 @@ export interface ClientOptions {
   readonly utp?: boolean | undefined
   /**
    * Asks the router to forward the client's port by PCP, NAT-PMP or UPnP, so that peers on the internet can connect; default `false`.
-   * Only the port for peers is mapped, and it is given back on `close`. Off on a loopback `host`. See `natStatus`.
+   * Only the port for peers is mapped, and the mapping is removed on `close`. Off on a loopback `host`. See `natStatus`.
    */
   readonly natTraversal?: boolean | undefined
   /**

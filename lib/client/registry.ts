@@ -19,7 +19,7 @@ export interface RegistryOptions {
 export class Registry {
   readonly #options: RegistryOptions
   readonly #sessions = new Map<string, TorrentSession>()
-  /** Info hashes by the hash that names the torrent in an MSE handshake: SHA-1 of `req2` and the info hash. */
+  /** Info hashes by their MSE hash (SHA-1 of `req2` and the info hash), in hexadecimal. */
   readonly #named = new Map<string, Uint8Array>()
   readonly #torrents = new WeakMap<TorrentSession, Torrent>()
   readonly #sessionsByTorrent = new WeakMap<Torrent, TorrentSession>()
@@ -54,7 +54,7 @@ export class Registry {
     return this.#sessions.get(keyOfHash(infoHash))
   }
 
-  /** Returns the info hash (20 bytes) of the torrent that an MSE handshake names by this hash, or undefined. */
+  /** Returns the info hash (20 bytes) whose MSE hash (SHA-1 of `req2` and the info hash) is `name`, or undefined. */
   findNamed(name: Uint8Array): Uint8Array | undefined {
     return this.#named.get(toHex(name))
   }
@@ -165,7 +165,7 @@ export class Registry {
   }
 }
 
-/** Returns the hash that names a torrent in MSE handshakes, in hexadecimal, and its info hash. */
+/** Returns the MSE hash of a torrent, in hexadecimal, and its info hash. */
 function named(session: TorrentSession): [name: string, infoHash: Uint8Array] {
   const infoHash = fromHex(session.infoHash) ?? new Uint8Array()
   return [toHex(nameOf(infoHash)), infoHash]

@@ -36,7 +36,10 @@ export class SavedList {
   readonly #events: SavedListEvents
   /** Torrents that could not be restored, for example because their disk is not mounted. They stay in the list for later runs. */
   readonly #notRestored = new Map<string, SavedTorrent>()
-  /** Lines of torrents that are not restored because the line is not signed. They are saved again unsigned, and not used by `add`. */
+  /**
+   * Lines without a trusted signature whose data is outside the data folder; their torrents are not restored. They are saved again
+   * unsigned. If the program adds such a torrent, the settings of its line are not applied.
+   */
   readonly #refused = new Map<string, SavedLine>()
   readonly #trust: SavedTorrentsTrust
   /** Torrents whose metadata is in the folder. */

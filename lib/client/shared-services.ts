@@ -36,7 +36,7 @@ const leastMemoryLimit = 1 << 20
 export interface SharedServicesEvents {
   /** Returns the torrent of the 20-byte info hash in a handshake. */
   find(infoHash: Uint8Array): DialledTorrent | undefined
-  /** Returns the info hash (20 bytes) of the torrent that an MSE handshake names by this hash. */
+  /** Returns the info hash (20 bytes) whose MSE hash (SHA-1 of `req2` and the info hash) is `name`, or undefined. */
   findNamed(name: Uint8Array): Uint8Array | undefined
   /** Called when a torrent changes in a way that the queue or the saved list depends on. */
   changed(): void

@@ -212,7 +212,7 @@ export class DhtNode {
     }
   }
 
-  /** Whether our port takes host names, which a relay resolves. */
+  /** Whether our port is the UDP relay of a SOCKS proxy, which accepts host names and resolves them. */
   get takesNames(): boolean {
     return this.#port.isRelay === true
   }
@@ -254,8 +254,8 @@ export class DhtNode {
   }
 
   /**
-   * Returns whether the table is nearly empty and due for a lookup, and schedules the next one. The first lookup may have found few
-   * nodes because the others were still starting.
+   * Returns whether the table is nearly empty and due for a lookup, and schedules the next one. In a network that has
+   * just been started, the first lookup finds few nodes, so it is repeated.
    */
   #isSparse(): boolean {
     const { size } = this.#table

@@ -14,8 +14,9 @@ interface Transaction {
   cancel: () => void
 }
 
-/** Bounds on the usual response time, and on the timeout (`times` the usual time), in milliseconds. */
+/** Initial value and bounds of the usual response time, in milliseconds. */
 const usual = { first: 1000, least: 200, most: 2000 }
+/** The timeout is `times` the usual response time, within these bounds in milliseconds. */
 const waited = { times: 3, least: 1500, most: 6000 }
 
 /**
@@ -69,8 +70,8 @@ export class Transactions {
   }
 
   /**
-   * Opens a transaction that any address may answer, for a node whose name a relay resolves. Resolves to the address
-   * that answered, or to undefined as `ask` does.
+   * Opens a transaction that any address may answer, for a node that is named by its host: the SOCKS proxy resolves the name, so
+   * the address is unknown. Resolves to the address that answered, or to undefined as `ask` does.
    */
   locate(send: (transaction: Uint8Array) => void): Promise<PeerAddress | undefined> {
     return this.#ask(undefined, send, (_, from) => from)

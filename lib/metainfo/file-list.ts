@@ -18,7 +18,7 @@ export interface Naming {
   readonly spelling: Spelling
   /** Whether another spelling may give another name for one that was read. */
   hasOtherSpellings: boolean
-  /** Whether {@link maxPathElements} is ignored: for torrents that an earlier version accepted. */
+  /** Whether to ignore {@link maxPathElements}, for a torrent that was accepted before; see `NamesOptions`. */
   readonly unlimited: boolean
 }
 

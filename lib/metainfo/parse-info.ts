@@ -16,7 +16,7 @@ const bytesOfStep = 2 ** 20
 
 /** How to parse a torrent. */
 export interface ParseOptions {
-  /** Whether the limit of path elements is ignored: for torrents that an earlier version accepted. */
+  /** Whether to ignore the limit on the path elements of all files together, for a torrent that an earlier version accepted. */
   readonly unlimited?: boolean
 }
 

@@ -21,7 +21,10 @@ export interface Names {
 /** How to read names. */
 export interface NamesOptions {
   readonly spelling: Spelling
-  /** Whether the limit of path elements is ignored, as in earlier versions. */
+  /**
+   * Whether to ignore the limit on the path elements of all files together, for a torrent that was accepted before: when it was parsed, or
+   * by an earlier version, whose limit may have been higher.
+   */
   readonly unlimited: boolean
 }
 

@@ -34,7 +34,7 @@ export function safeElement(
   return safeText(elementText(raw), windows)
 }
 
-/** Decodes an element. Skips the middle of a very long one, which every spelling cuts off. */
+/** Decodes an element. Skips the middle of a very long one, because every name that is made from it has far fewer bytes. */
 export function elementText(raw: Uint8Array): string {
   if (raw.length <= maxReadElementBytes) return decoder.decode(raw)
   const half = maxReadElementBytes / 2

@@ -16,7 +16,7 @@ export interface AnnouncementsOptions {
   readonly timers: Timers
   /** Returns whether a host is one of our routers. */
   isRouter(host: string): boolean
-  /** Called when a router has announced itself, at most every 30 seconds: any host can forge it. */
+  /** Called when a router has announced itself, at most every 30 seconds, because every host of the network can forge the announcement. */
   onAnnounced(): void
 }
 

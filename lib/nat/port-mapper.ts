@@ -21,7 +21,7 @@ const quickPollMs = 5_000
 /** Wait after the first search that found no router; doubles up to the longest. */
 const firstRetryMs = 60_000
 const longestRetryMs = 3_600_000
-/** Time for giving ports back. */
+/** Milliseconds for removing port mappings. */
 const goodbyeMs = 900
 
 /** Options of a {@link PortMapper}. */
@@ -38,7 +38,7 @@ export interface PortMapperOptions {
 
 /**
  * Keeps a port of ours mapped by a router of the local network, as TCP and UDP on the same external port: searches,
- * renews, notices restarts of the router and changes of the network, and gives the port back when closed.
+ * renews, notices restarts of the router and changes of the network, and removes the mapping when closed.
  */
 export class PortMapper {
   readonly #options: PortMapperOptions
@@ -72,7 +72,7 @@ export class PortMapper {
     return this.#status
   }
 
-  /** Gives the port back and closes all sockets, in about a second at most. Idempotent, never rejects. */
+  /** Removes the port mapping and closes all sockets, in about a second at most. Idempotent, never rejects. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing

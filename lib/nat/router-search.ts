@@ -13,7 +13,7 @@ import { within } from './within.ts'
 /** Silence of the routers of one kind after which the next kind is asked as well. */
 const stepMs = 1_000
 
-/** Time to give back a port that two routers have mapped. */
+/** Milliseconds for removing the second mapping when two routers have mapped the port. */
 const discardMs = 900
 
 /** Options of {@link searchRouters}. */
@@ -91,7 +91,7 @@ export async function searchRouters(
   await closeAll(places.filter((place) => !isKept(place)))
   if (won === undefined) return { refused: reasons.join('; ') }
   const { router } = won
-  // If a rival is the same router, it may have given back the port of both.
+  // If a rival is the same router, removing its mapping may have removed ours too.
   const again = hadRivals ? await router.map(request, signal) : won.mapping
   return {
     router,

@@ -35,9 +35,9 @@ export interface Router {
   readonly local: string
   /** Address of the router on the internet; undefined before a mapping, and if it has none. */
   readonly externalAddress: string | undefined
-  /** Asks for a port, or renews it. Never rejects; an aborted signal refuses, and gives back what may be mapped. */
+  /** Maps a port, or renews its mapping. Never rejects; if the signal aborts, resolves to a refusal and removes what may be mapped. */
   map(request: MappingRequest, signal: AbortSignal): Promise<Mapping | Refusal>
-  /** Gives a port back. Never rejects; resolves when the router has answered, or after few tries. */
+  /** Removes a port mapping. Never rejects; resolves when the router has answered, or after few tries. */
   unmap(request: MappingRequest, signal: AbortSignal): Promise<void>
   /** Releases what it uses; mapped ports stay. */
   close(): void

@@ -12,7 +12,7 @@ import type { NatNetwork } from './nat-network.ts'
 import type { Mapping, MappingRequest, Refusal, Router } from './router.ts'
 
 const leaseSeconds = 7_200
-/** Time for giving back what an aborted request may have mapped. */
+/** Milliseconds for removing the mapping that an aborted request may have made. */
 const cleanupMs = 1_000
 /** UPnP error codes. The first two come from routers that do not understand a lease. */
 const faults = { invalidArgs: 402, actionFailed: 501, conflict: 718, permanentOnly: 725 } as const

@@ -53,7 +53,7 @@ const otherPackings = /^(?:br|zstd|(?:x-)?compress|lzma|xz|bzip2|dcb|dcz)$/
 /**
  * Decompresses a body by its `Content-Encoding`: gzip, deflate or none. Ignores bytes after the compressed
  * data.
- * @throws TorrentError ERR_TRACKER_RESPONSE if the data is corrupt, exceeds `mostBytes`, or has an
+ * @throws TorrentError ERR_TRACKER_RESPONSE if the data cannot be inflated, exceeds `mostBytes`, or has an
  * unsupported encoding.
  */
 export async function unpackBody(
@@ -85,8 +85,8 @@ export async function unpackBody(
 }
 
 /**
- * Decompresses gzip. If `gunzip` fails, decompresses the deflate stream alone: `gunzip` rejects trailing
- * bytes, even a line feed.
+ * Decompresses gzip. If `gunzip` fails, decompresses the deflate stream alone, without its checksum: `gunzip`
+ * rejects trailing bytes, even a line feed.
  */
 async function unpackGzipped(
   body: Buffer,

@@ -351,7 +351,7 @@ export class DownloadState {
     this.readiness.unstarve()
   }
 
-  /** Gives back the unused memory of a piece without outstanding requests, and offers more to be reclaimed. */
+  /** Releases the unused memory of a piece without outstanding requests, and offers more to be reclaimed. */
   rest(partial: PartialPiece): void {
     if (partial.streamed && partial.allowance > 0) {
       this.sink.giveBack(partial.piece, partial.allowance)

@@ -3,12 +3,18 @@ import type { PeerState } from './peer-state.ts'
 
 /** Maximum request queue depth of a peer, whatever it allows: 8 MiB, one second at about 67 Mbit/s. */
 export const maxDepth = 512
-/** Blocks that are spread over peers of unknown speed (most of the first MiB), and the minimum for each of them. */
+/** Number of blocks (640 KiB) that are shared out among the peers while their speed is unknown, and the minimum for each of them. */
 const firstBlocks = 40
 const minFirst = 2
-/** Length of a request queue in milliseconds while no stream is hungry: long enough for a sender that answers in bursts. */
+/**
+ * Length of a request queue in milliseconds while no stream needs a missing piece within 5 s (`QueueFiller.isHungry`): long enough for a
+ * sender that answers in bursts.
+ */
 export const deepMs = 1500
-/** The same while a stream waits. An urgent block queues behind at most this plus a quarter of the round trip, as delays vary. */
+/**
+ * The same while a stream needs a missing piece within 5 s. An urgent block waits behind at most this plus a quarter of the round trip;
+ * `room` adds the quarter so that the link does not idle when the delay varies.
+ */
 export const shallowMs = 60
 /** While memory is short, queues shrink by this factor at these intervals, so that it lasts for all peers. Later they grow again. */
 const shorterBy = 0.7
@@ -18,11 +24,11 @@ const longerEveryMs = 200
 
 /** Decides the request queue depth of each peer: enough to keep its link full, without starving others. */
 export class QueueDepths {
-  /** Current length of a queue in milliseconds while no stream is hungry. */
+  /** Current length of a queue in milliseconds while no stream needs a missing piece within 5 s (`QueueFiller.isHungry`). */
   #deepMs = deepMs
   #changedAt = 0
 
-  /** Returns the number of further requests that fit into the queue of a peer, one of `peerCount`. May be negative. */
+  /** Returns how many more requests fit into a peer's queue; may be negative. `peerCount` is the number of connected peers. */
   room(peer: PeerState, peerCount: number, hungry: boolean): number {
     const { link, outstanding, depth, maxRequests } = peer
     if (peer.snubbed) return outstanding.length === 0 ? 1 : 0
@@ -37,8 +43,8 @@ export class QueueDepths {
   }
 
   /**
-   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer runs of `UrgentPlan`; in
-   * smaller batches while a stream waits.
+   * Whether `room` justifies a refill. Queues are refilled in batches, for fewer and larger writes and fewer runs of `UrgentPlan`. Batches
+   * are smaller while a stream needs a missing piece within 5 s.
    */
   isWorthwhile(room: number, { outstanding }: PeerState, hungry: boolean): boolean {
     return room > outstanding.length >> (hungry ? 3 : 1)

@@ -5,11 +5,11 @@ import type { PeerState } from './peer-state.ts'
 import { deepMs, QueueDepths } from './queue-depths.ts'
 import { UrgentPlan } from './urgent-plan.ts'
 
-/** A stream counts as hungry while it lacks something that it needs within this time. */
+/** A stream is hungry while it needs a missing piece within this time. */
 const nearMs = 5000
-/** Something needed sooner than this may come too late behind a deep request queue. */
+/** A missing piece that is needed within this time may come too late behind a deep request queue. */
 const pressedMs = deepMs + 500
-/** Interval of checks for late blocks while a window is hungry. */
+/** Interval of checks for late blocks while a stream is hungry. */
 const hungryTickMs = 30
 const endGameTickMs = 200
 /** Interval of checks for late blocks otherwise. */
@@ -38,7 +38,7 @@ export class QueueFiller {
     return this.#wakeAt
   }
 
-  /** Whether a stream waits or soon would: a missing piece is due within 5 s. */
+  /** Whether a stream needs a missing piece within 5 s. */
   isHungry(now: number): boolean {
     return this.#waits(now, nearMs)
   }

@@ -10,7 +10,7 @@ export const backgroundStages: readonly Stage[] = stages.slice(1, -1)
 export interface Candidate {
   readonly stage: Stage
   readonly piece?: number
-  /** When the reader needs the piece, on the clock of `now`. */
+  /** When the reader needs the piece, in milliseconds on the picker's clock. */
   readonly deadline?: number
   /** Index of a partial piece among all, oldest first. */
   readonly age?: number
@@ -20,7 +20,7 @@ export interface Candidate {
   readonly suggested?: boolean
   /** How many peers have the piece. */
   readonly availability?: number
-  /** When another peer is expected to deliver the block that it was already asked for. */
+  /** When another peer is expected to deliver the block that it was already asked for, on the same clock. */
   readonly eta?: number
 }
 
@@ -38,7 +38,8 @@ export interface Candidate {
  * 9. A partial piece that is deferred in favour of a piece that only seeds have (`deferred`, see {@link isDeferred}), oldest first.
  * 10. A block that is requested from another peer (`late`, the end game), the one that is expected last.
  *
- * Ties are broken at random. {@link bucketOf} turns entries 5, 7 and 8 into numbers, so that the order of missing pieces needs no comparisons.
+ * Ties are broken at random. {@link bucketOf} turns entries 5 and 7 into numbers, so that the order of missing pieces needs no
+ * comparisons; `RarityOrder` adds entry 8.
  */
 export function compareRequests(a: Candidate, b: Candidate): number {
   if (a.stage !== b.stage) return stages.indexOf(a.stage) - stages.indexOf(b.stage)
@@ -62,8 +63,8 @@ export function compareRequests(a: Candidate, b: Candidate): number {
 }
 
 /**
- * Whether a block that is expected at `a` is requested before one that is expected at `b`, because it is expected later (entry 10). The
- * end game calls it hundreds of times per request.
+ * Whether a block that is expected at `a` is requested before one that is expected at `b`, because it is expected later (entry 10).
+ * Takes plain numbers, because the end game compares hundreds of blocks per request.
  */
 export function isLater(a: number, b: number): boolean {
   return a > b
@@ -85,7 +86,8 @@ export function isDeferred(leechers: number, priority: number, scarcePriority: n
 
 /**
  * Returns the bucket of a missing piece. Each used priority has `width` buckets, highest priority first (`priorityClass` 0).
- * Buckets of one priority are in order, except that without a seed the first one, which holds the pieces that no peer has, comes last.
+ * Within a priority, buckets are ordered by `leechers`. While no seed is connected, `RarityOrder` visits the first of them (`leechers` 0)
+ * last, because no peer has its pieces.
  */
 export function bucketOf(priorityClass: number, leechers: number, width: number): number {
   return priorityClass * width + Math.min(leechers, width - 1)

@@ -9,7 +9,10 @@ const log = debug('late')
 /** Minimum time past its estimate after which an owed block makes a peer snubbed. */
 const minSnubMs = 4000
 const maxSnubMs = 60_000
-/** After this many consecutive rescued blocks, the limit below or one round trip applies, whichever is longer. */
+/**
+ * After other peers delivered this many blocks that the peer owed, without one from it in between, `rescuedSnubMs` or one round trip
+ * applies, whichever is longer.
+ */
 const maxRescued = 4
 const rescuedSnubMs = 500
 /** In a large swarm, checks are spaced out: this many peers per elapsed millisecond, but at least one check per `maxLookMs`. */

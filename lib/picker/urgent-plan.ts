@@ -7,7 +7,7 @@ import type { UrgentPiece } from './windows.ts'
 
 const log = debug('late')
 
-/** Maximum number of blocks that one plan looks at; enough to fill every request queue while windows are hungry. */
+/** Maximum number of blocks that one plan looks at; enough to fill every request queue while streams are hungry. */
 const maxBlocks = 1024
 /** Number of pieces, earliest deadline first, in which late blocks are looked for. */
 const maxRescued = 4

@@ -16,7 +16,7 @@ const flags = verified | stored | unproven | unchecked
  * * unchecked: may be in storage, and is hashed before it counts or is downloaded;
  * * verified: its hash is right, and it is being written to storage;
  * * stored: its hash is right, and storage has it;
- * * unproven: storage has it, but only an untrusted resume record says that it is right, so it is hashed before use.
+ * * unproven: storage has it, but its resume record is untrusted or from a run that did not end cleanly, so it is hashed before use.
  *
  * Transitions by method; any other call leaves the piece as it is:
  *

@@ -18,8 +18,9 @@ const notALink = 'the source is not a magnet link, an info hash or an http(s) UR
 
 /**
  * Adds the torrent of a request's body: `application/json` `{ source, paused?, select? }`, `text/plain` with the source, or the
- * bytes of a .torrent. A source is a magnet link, an info hash or an http(s) URL, never a path on this machine. Resolves as soon as
- * the torrent is in the client's list; a later failure to get its metadata goes to `onFailure`.
+ * bytes of a .torrent. A source is a magnet link, an info hash or an http(s) URL, never a path on this machine. For a magnet
+ * link or an info hash, resolves as soon as the torrent is in the client's list; a later failure to get its metadata goes to `onFailure`.
+ * For other sources, resolves when the files are known.
  * @throws HttpError 400 for an invalid source or a body that ends early, 413 for a body that is too long, 503 when all bodies
  * together exceed the limit.
  */

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 
 /**
- * Returns the status that the preconditions of a GET or HEAD demand (RFC 9110, 13.2.2), or undefined to go on. A torrent file has a
- * strong ETag and no modification date, so conditions on dates are ignored, as the RFC requires.
+ * Returns the status that the preconditions of a GET or HEAD demand (RFC 9110, 13.2.2), or undefined to go on. A file of a torrent
+ * has a strong ETag and no modification date, so conditions on dates are ignored, as the RFC requires.
  */
 export function checkConditions(headers: IncomingHttpHeaders, etag: string): 304 | 412 | undefined {
   const match = headers['if-match']

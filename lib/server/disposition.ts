@@ -3,7 +3,7 @@
  * as in RFC 8187 when it differs.
  */
 export function contentDisposition(kind: 'inline' | 'attachment', name: string): string {
-  // Some clients decode percent signs even where none are allowed.
+  // Some clients decode percent escapes in `filename` too, where RFC 6266 defines none.
   const plain = name.replace(/[^\x20-\x7e]|["\\%]/g, '_')
   const fallback = `${kind}; filename="${plain}"`
   return plain === name ? fallback : `${fallback}; filename*=UTF-8''${encodeExtended(name)}`

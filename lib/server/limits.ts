@@ -19,7 +19,7 @@ export interface ServerLimits {
   /** Other requests being answered. */
   readonly requests: number
   readonly requestsOfHost: number
-  /** Requests, of one connection and in total, that wait for an earlier one of their connection. */
+  /** Pipelined requests that wait for an earlier one, per connection and in total. */
   readonly waitingOfConnection: number
   readonly waiting: number
   /** Bytes of the request line and headers. */
@@ -77,7 +77,7 @@ export const serverLimits: ServerLimits = {
   selectionBytes: 1 << 20,
   // Two of the largest .torrent files, or many usual ones.
   bodyBytes: 64 << 20,
-  // A network that is down for longer also loses the connection.
+  // A client that reads nothing for a minute is taken to be gone.
   stalledMs: 60_000,
   // A player that reads nothing for so long has a full buffer or is paused; it opens a new stream when it continues.
   yieldMs: 60_000,

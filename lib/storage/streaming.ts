@@ -28,7 +28,7 @@ export class Streaming {
   readonly #onFailure: (streamed: StreamedPiece, error: Error) => void
   /** Pieces that still accept requests. */
   readonly #open = new LazyMap<number, StreamedPiece>()
-  /** Ends of earlier instances of pieces that may still have reads or writes running. */
+  /** By piece, promises that resolve when the reads and writes of an earlier copy have ended. */
   readonly #ends = new LazyMap<number, Promise<void>>()
   /** Stored blocks of the last failed copy, by piece. */
   readonly #leftovers = new LazyMap<number, Set<number>>()

@@ -74,7 +74,7 @@ export class Verification {
     for (const piece of pieces) if (this.#table.isUnchecked(piece)) this.#events.missing(piece)
   }
 
-  /** Proves stored pieces of an unclean run, after all checks. */
+  /** Hashes unproven pieces (after an unclean stop, or from an untrusted record) in the background, at a lower priority than `check`. */
   async prove(pieces: readonly number[]): Promise<void> {
     await this.#run(pieces, -1, (piece, ok) => this.#proved(piece, ok))
   }

@@ -31,7 +31,7 @@ export interface AcceptorOptions {
   find(infoHash: Uint8Array): DialledTorrent | undefined
   /** Whether to accept encrypted and plain connections. */
   readonly encryption: Encryption
-  /** Returns the info hash of the torrent with this name in MSE handshakes (20 bytes), or undefined. */
+  /** Returns the info hash (20 bytes) whose MSE hash (SHA-1 of `req2` and the info hash) is `name`, or undefined. */
   findNamed(name: Uint8Array): Uint8Array | undefined
   /** Handshake timeout in milliseconds; default 10 s. */
   readonly timeoutMs?: number

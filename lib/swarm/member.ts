@@ -46,7 +46,7 @@ export class Member {
   get outcome(): Outcome {
     if (this.unneeded) return 'uninteresting'
     if (this.peer.down.total > 0) return 'useful'
-    // An incomplete peer may need us again later, for example after it fetched only the metadata.
+    // An incomplete peer may need us again, for example after it fetched only the metadata; `useless` is retried sooner than `uninteresting`.
     const { wire } = this.peer
     return wire.amInterested || !wire.peerSeeding ? 'useless' : 'uninteresting'
   }

@@ -2,13 +2,16 @@
 export const limits = {
   /** Peers used from one reply: no client dials more before the next reply. */
   peersPerReply: 4096,
-  /** Unread peers; the oldest are dropped. */
+  /** Unread peers of an announcement, as many as one reply brings. The oldest are dropped, because they are the likeliest to be gone. */
   unreadPeers: 4096,
-  /** Characters of a tracker's text in a message or log. */
+  /** Characters of a tracker's text in a message or log: enough for the sentence or two that trackers send. */
   textLength: 200,
   /** Bytes of a tracker id, which becomes a part of each request. */
   trackerIdBytes: 256,
-  /** Trackers of one torrent, because each may cost a socket and a DNS look-up; the first ones are used. */
+  /**
+   * Trackers of one announcement, because each may cost a socket and a DNS look-up; the first ones are used. A torrent has one announcement
+   * per call of `TrackerSet.add`.
+   */
   trackers: 100,
   /** Nested lists and dictionaries: a scrape reply has 3. */
   bencodeDepth: 16,
@@ -20,8 +23,8 @@ export const limits = {
   udpPeersIpv6: 66,
   /** Milliseconds for which a UDP connection id is valid (BEP 15). */
   connectionIdMs: 60_000,
-  /** Connection ids kept; the oldest are dropped. */
+  /** Connection ids kept, because each server costs one. The oldest are dropped; the next request to their server costs one more round trip. */
   connectionIds: 1024,
-  /** Milliseconds to wait for the second address family once the first has answered. */
+  /** Milliseconds to wait for the second address family once the first has answered; a broken one may take minutes to time out. */
   familyGraceMs: 5_000
 } as const

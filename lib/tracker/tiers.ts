@@ -81,14 +81,15 @@ export function announceTiers(
   const warn = (code: ErrorCode, why: string, urls: readonly string[]): void => {
     if (urls.length === 0) return
     const some = urls.slice(0, 3).map((url) => quote(redactUrl(url)).slice(0, 60))
-    const message = `${urls.length} trackers ${why} and left out: ${some.join(', ')}`
+    const count = urls.length === 1 ? '1 tracker is' : `${urls.length} trackers are`
+    const message = `${count} ${why} and left out: ${some.join(', ')}`
     notify(
       onWarning,
       new TorrentError(code, message, { details: { urls: urls.slice(0, limits.trackers).map(redactUrl) } })
     )
   }
-  warn('ERR_TRACKER_URL', 'are not supported', unsupported)
-  warn('ERR_TRACKER_LIMIT', `are beyond the first ${limits.trackers}`, beyond)
+  warn('ERR_TRACKER_URL', 'not supported', unsupported)
+  warn('ERR_TRACKER_LIMIT', `beyond the first ${limits.trackers}`, beyond)
   return announcement
 }
 

@@ -174,18 +174,19 @@ export class UdpTrackerClient {
         : unresolved(host)
     const isUsable = (one: 4 | 6): boolean =>
       this.#isShared ? this.#ports.has(one) : this.#network.families.includes(one)
-    const families = ([4, 6] as const).filter(
-      (one) => hosts[one] !== undefined && (family ?? one) === one && isUsable(one)
-    )
+    const usable = ([4, 6] as const).filter((one) => (family ?? one) === one && isUsable(one))
+    const families = usable.filter((one) => hosts[one] !== undefined)
     // Checks the addresses that are sent to, so that a second DNS answer cannot bypass the check.
     const guard = trackerGuard(url, trust)
     const refused = families.map((one) => refusal(url, scopeOfName(hosts[one] ?? ''), 0, { guard }))
     const allowed = families.filter((_, at) => refused[at] === undefined)
     if (families.length > 0 && allowed.length === 0) throw refused[0]
     if (families.length === 0) {
+      const names =
+        usable.length === 0 ? 'no address family' : `only ${usable.map((one) => `IPv${one}`).join(' and ')}`
       throw new TorrentError(
         'ERR_TRACKER_NETWORK',
-        `${serverName(url)} has no address of a family that is in use`
+        `${serverName(url)} has no address that this client can reach: ${names} can be used`
       )
     }
     return eachFamily(allowed, { signal, graceMs, timers: this.#timers }, (one, inner) =>
@@ -286,7 +287,10 @@ export class UdpTrackerClient {
   }
 }
 
-/** Returns a host as it is passed to a proxy. The proxy resolves names; datagrams to a name use its IPv4 port. */
+/**
+ * Returns a host as it is passed to a proxy, by address family. The proxy resolves names, so a name has no family yet; datagrams to it go
+ * through the IPv4 port.
+ */
 function unresolved(host: string): { 4?: string; 6?: string } {
   return isIP(host) === 6 ? { 6: canonicalHost(host) } : { 4: host }
 }

@@ -151,7 +151,7 @@ export class MemoryBudget {
     setImmediate(() => {
       this.#waking = false
       for (const account of [...this.#waiting]) {
-        // One at a time, so that the waiting state of later accounts still counts.
+        // Removes one account at a time, so that a `reserve` inside `onFreed` still sees the accounts that wait behind it.
         if (!this.#waiting.delete(account)) continue
         this.#set(account, account.used, 0)
         account.holder.onFreed()
@@ -224,7 +224,7 @@ export class MemoryBudget {
   /** Reclaims memory for an account from the first of these accounts that has some. */
   #reclaimFrom(accounts: readonly MemoryAccount[], surplus: Surplus, account: MemoryAccount): boolean {
     const found = accounts.find(({ holder }) => holder.reclaim(surplus))
-    // The account may need its memory back.
+    // `found` may need its memory back.
     if (found !== undefined && found !== account) this.wait(found)
     return found !== undefined
   }

@@ -45,8 +45,8 @@ const workOf: ReadonlyMap<number, number> = new Map([
 ])
 
 /**
- * Decodes the bytes of a peer into messages. Does no I/O and accepts any chunk boundaries. Copies the handshake, blocks into the
- * memory of `onBlockStart`, and messages that are split between chunks; passes on all others without a copy. After an exception it is
+ * Decodes the bytes of a peer into messages. Does no I/O and accepts any chunk boundaries. Copies the handshake, messages that are split
+ * between chunks, and blocks for which `onBlockStart` returned memory. Passes on everything else without a copy. After an exception it is
  * stopped and ignores further bytes.
  */
 export class WireDecoder {

@@ -52,7 +52,7 @@ export interface WireLimits {
 
 /** Default limits, each with its reason. */
 export const defaultWireLimits: WireLimits = {
-  // As many as any client accepts; the bitfield has 256 KiB.
+  // libtorrent's default limit (`max_piece_count`), and that of our metainfo parser. The bitfield has 256 KiB.
   pieceCount: 0x200000,
   // BEP 3: all implementations request 16 KiB. Some close the connection on longer requests; libtorrent rejects them, and so do we.
   requestLength: blockLength,

@@ -24,7 +24,7 @@ export interface UploadMediator {
   readonly answerLeft: ((data: Uint8Array, sent: boolean) => void) | undefined
 }
 
-/** Accepts or rejects the requests of a peer, and queues the answers for the reader. */
+/** Accepts or rejects the requests of a peer, and queues the answers until the wire's readable side is read. */
 export class UploadQueue implements RequestReceiver {
   readonly #own: OwnState
   readonly #peer: PeerState

@@ -307,7 +307,10 @@ export class Wire extends WireState {
     return true
   }
 
-  /** @internal Keeps exceptions of listeners away from the decoder, and drops `error` without a listener, so that a peer cannot crash the program. */
+  /**
+   * @internal Keeps exceptions of listeners away from the decoder, unless `ofClient` made the wire. Always drops `error` without a
+   * listener, so that a peer cannot crash the program.
+   */
   override emit<E extends keyof WireEvents>(event: E, ...values: WireEvents[E]): boolean {
     if (event === 'error' && log.enabled) log('%d closed: %s', this.id, asError(values[0]).message)
     if (event === 'close') return this.#emitClose()

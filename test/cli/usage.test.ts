@@ -74,7 +74,12 @@ test('usage errors are one sentence, with code 2', async () => {
     ['download a --host localhost', /--host 'localhost' is not an IP address/],
     ['download a --peer 1.2.3.4', /--peer '1.2.3.4' is not an address/],
     ['download a --peer 1.2.3.4:0', /--peer '1.2.3.4:0' is not an address/],
-    ['download a --tracker example.org', /--tracker 'example.org' is not a usable URL/],
+    [
+      'download a --tracker example.org',
+      /--tracker 'example.org' is not a usable URL: it must begin with http:\/\/, https:\/\/ or udp:\/\/$/m
+    ],
+    ['download a --tracker http://', /--tracker 'http:..' is not a valid URL: check its host and port$/m],
+    ['download a --tracker http://a:65536', /--tracker 'http:..a:65536' is not a valid URL/],
     ['download a --tracker ftp://example.org', /--tracker 'ftp:..example.org' is not a usable URL/],
     ['download a --upload-limit fast', /--upload-limit 'fast' is not an amount/],
     ['download a --ratio 2', /--ratio needs --seed/],

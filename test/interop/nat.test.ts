@@ -102,7 +102,7 @@ for (const { protocol, settings } of [
     const closing = await client.close()
     assert.deepEqual(home.table(), [])
     assert.notEqual(attempt(connect, home.outside).status, 0, 'the port is still open')
-    t.diagnostic(`mapped after ${ms} ms, given back in ${closing.ms} ms`)
+    t.diagnostic(`mapped after ${ms} ms, removed in ${closing.ms} ms`)
     assert.ok(ms < 2_000 && closing.ms < 1_000, `${ms} ms to map, ${closing.ms} ms to close`)
   })
 

@@ -65,7 +65,7 @@ for (const { name, settings, protocol, withinMs } of [
     withinMs: 0
   }
 ] as const) {
-  test(`a port is mapped by ${name}, and given back`, async (t) => {
+  test(`a port is mapped by ${name}, and the mapping removed`, async (t) => {
     const scene = open(t, [settings])
     const { lan, mapper } = scene
     await lan.advance(withinMs)
@@ -196,7 +196,7 @@ test('the external port may be another, for TCP and UDP the same', async (t) => 
   assert.equal(mapper.status.externalPort, 6890)
 })
 
-test('UDP on another external port is given back', async (t) => {
+test('a UDP mapping on another external port is removed', async (t) => {
   const { lan, mapper } = open(t, [{ natPmp: 'polite', shift: { udp: 5 } }])
   await lan.advance(0)
   assert.deepEqual(mapper.status.transports, ['tcp'])
@@ -228,7 +228,7 @@ test('of several routers the best that answers maps the port, and only one', asy
   assert.equal(second.mapper.status.gateway, '192.168.1.2')
 })
 
-test('closing gives back what is being mapped', async (t) => {
+test('closing removes what is being mapped', async (t) => {
   const scene = open(t, [{ upnp: true, natPmp: true }])
   await scene.lan.advance(749)
   // NAT-PMP begins while it closes.

@@ -20,7 +20,7 @@ function count(lan: FakeLan, action: string): number {
 }
 
 for (const fault of [725, 402, 501])
-  test(`a router that refuses a lease with ${fault} maps without one, until the port is given back`, async () => {
+  test(`a router that refuses a lease with ${fault} maps without one, until the mapping is removed`, async () => {
     const leases: string[] = []
     const { lan, router } = await describe({
       fault: (action, args) => {
@@ -113,7 +113,7 @@ test('devices without the service, with another answer or without one are none',
   }
 })
 
-test('a request that is aborted gives back what it may have mapped', async () => {
+test('a request that is aborted removes what it may have mapped', async () => {
   const controller = new AbortController()
   const { lan, router } = await describe({
     fault: (action) => {

@@ -140,6 +140,17 @@ test('unusable trackers are left out with one warning, and those beyond the limi
   })
 })
 
+test('the warning about one tracker is singular', async () => {
+  let message = ''
+  const announcement = announceTiers([['wss://x.example']], request, {
+    onWarning: (error) => {
+      message = error.message
+    }
+  })
+  assert.equal(message, '1 tracker is not supported and left out: wss://x.example')
+  await announcement.close()
+})
+
 test('without a tracker the iteration ends at once', async () => {
   for (const tiers of [[], [[]], [['wss://x']]]) {
     const announcement = announceTiers(tiers, request)

@@ -12,7 +12,10 @@ const offerLength = 14
 export interface MseResponderOptions {
   readonly encryption: Encryption
   readonly keyPair: KeyPair
-  /** Returns the info hash (20 bytes) of a torrent of ours by its name in MSE handshakes, in constant time. */
+  /**
+   * Returns the info hash (20 bytes) whose MSE hash (SHA-1 of `req2` and the info hash) is `name`, or undefined. Takes the same time for any
+   * number of torrents.
+   */
   find(name: Uint8Array): Uint8Array | undefined
   /** Returns the length of a padding; random by default. */
   padLength?(): number
